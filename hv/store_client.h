@@ -1,0 +1,57 @@
+/*
+ * hv/store_client.h - a client of the store: Domain-0 through libxenstore, a guest through its ring page.
+ *
+ * Paths that do not begin with '/' are relative to the domain's own /local/domain/<domid>.
+ *
+ * Owns     the strings that it returns until the caller free()s them.
+ * Runs in  one thread at a time.
+ * Fails    the store's own errors as negative errno: -ENOENT, -EACCES, -EAGAIN (transaction lost: do it again), -ENOSPC, -EQUOTA as -ENOSPC.
+ * Spec     xen/io/xs_wire.h, docs/misc/xenstore.txt of Xen.
+ */
+#ifndef SLUICE_HV_STORE_CLIENT_H
+#define SLUICE_HV_STORE_CLIENT_H
+
+#include <stdarg.h>
+
+#include "rings/types.h"
+
+struct store_client;
+
+#define STORE_NO_TX 0u
+
+void store_client_close(struct store_client *sc);
+
+/* NUL-terminated heap string; embedded NULs are kept, *len says how long (len may be NULL). */
+int store_client_read(struct store_client *sc, uint32_t tx, const char *path, char **value, unsigned *len);
+/* printf-style path, value as an unsigned number (0x accepted). -EINVAL: not a number. */
+int store_client_read_uint(struct store_client *sc, uint32_t tx, uint64_t *value, const char *path_fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* printf-style path, value as a heap string. */
+int store_client_readf(struct store_client *sc, uint32_t tx, char **value, const char *path_fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+int store_client_write(struct store_client *sc, uint32_t tx, const char *path, const void *value, unsigned len);
+/* Writes to <dir>/<key> a printf-style value. */
+int store_client_printf(struct store_client *sc, uint32_t tx, const char *dir, const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+int store_client_mkdir(struct store_client *sc, uint32_t tx, const char *path);
+int store_client_rm(struct store_client *sc, uint32_t tx, const char *path);
+/* Children's names; free with store_client_free_list. */
+int store_client_list(struct store_client *sc, uint32_t tx, const char *path, char ***names, unsigned *nr);
+void store_client_free_list(char **names, unsigned nr);
+/* perms as xenstore spells them: "n0", "r5", "b0", "w3"; the first is the owner and everybody else's right. */
+int store_client_set_perms(struct store_client *sc, uint32_t tx, const char *path, const char *const perms[], unsigned nr);
+
+int store_client_transaction_start(struct store_client *sc, uint32_t *tx);
+/* 0, or -EAGAIN: somebody else wrote what we read; begin again. */
+int store_client_transaction_end(struct store_client *sc, uint32_t tx, bool abort);
+
+int store_client_watch(struct store_client *sc, const char *path, const char *token);
+int store_client_unwatch(struct store_client *sc, const char *path, const char *token);
+/* Readable when there may be a watch event (guest: its vcpu's event fd, see hv_event_fd). */
+int store_client_fd(const struct store_client *sc);
+/* The next watch event, heap strings; -EAGAIN: none now. */
+int store_client_next_watch(struct store_client *sc, char **path, char **token);
+/* Waits for a watch event at most so long (-1: for ever). 1: there may be one; 0: time is up. */
+int store_client_wait(struct store_client *sc, int timeout_ms);
+
+#endif

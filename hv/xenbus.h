@@ -1,0 +1,33 @@
+/*
+ * hv/xenbus.h - all devices of one type that this back end process serves.
+ *
+ * Watches backend/<type>, starts a handshake for each <domid>/<devid> that appears, stops it when it goes.
+ *
+ * Runs in  the thread that owns the store client.
+ */
+#ifndef SLUICE_HV_XENBUS_H
+#define SLUICE_HV_XENBUS_H
+
+#include "hv/handshake.h"
+
+struct xenbus;
+
+struct xenbus_driver {
+	struct handshake_driver handshake;
+	/* A device directory appeared: allocate the device, *priv becomes handshake.priv. An error leaves the device alone, with its "error" node written. */
+	int (*probe)(struct xenbus *bus, domid_t frontend, unsigned devid, const char *path, void **priv);
+	/* The device is gone: disconnect has run if it had to. Frees priv. */
+	void (*remove)(struct xenbus *bus, void *priv);
+};
+
+/* Watches; devices that are there already are probed at once. arg comes back from xenbus_arg. */
+int xenbus_create(struct hv *hv, const struct xenbus_driver *driver, void *arg, struct xenbus **out);
+/* Closes every device cleanly (Closing, Closed), waits for nobody. */
+void xenbus_destroy(struct xenbus *bus);
+void *xenbus_arg(struct xenbus *bus);
+struct hv *xenbus_hv(struct xenbus *bus);
+/* Poll this fd; when readable, call xenbus_process. Bounded work per call; returns true when there is more. */
+int xenbus_fd(const struct xenbus *bus);
+bool xenbus_process(struct xenbus *bus);
+
+#endif
