@@ -24,9 +24,10 @@
 
 /* What the hypervisor knows of one grant in use. One cache line, so that two refs never share one. */
 struct grant_active {
-	uint8_t lock; /* 0, or the owner's slot + 1 */
-	uint8_t pad[3];
-	uint32_t frame; /* as it was when the first pin was taken; the granter's entry may change later */
+	uint8_t lock;   /* 0, or the owner's slot + 1 */
+	uint8_t held;   /* GTF_reading, GTF_writing: what the pins of all slots ask for */
+	domid_t domid;  /* who holds it, and */
+	uint32_t frame; /* the frame, as they were when the first pin was taken; the granter's entry may change later */
 	struct {
 		uint16_t readers;
 		uint16_t writers;
@@ -53,14 +54,20 @@ struct grant_peer {
 int16_t grant_pin(const struct grant_peer *peer, grant_ref_t ref, bool readonly, void **page);
 void grant_unpin(const struct grant_peer *peer, grant_ref_t ref, bool readonly);
 
-/* Undoes all that a slot holds, including a lock it died with. For the core, when a mapper's connection closes. */
-void grant_map_revoke_slot(const struct grant_peer *peer, unsigned slot);
+/*
+ * Undoes all that a slot holds, including a lock it died with. For the core, when a mapper's connection closes. Its work
+ * is bounded: returns how many entries another slot's lock kept it from (a second process may have died at the same
+ * moment); the slot is free when it returns 0, until then call it again later, after the other one's revoke.
+ */
+unsigned grant_map_revoke_slot(const struct grant_peer *peer, unsigned slot);
 
 /* Handles of one mapper, over all granters: quota = entries. */
 struct grant_maptrack;
 
 int grant_maptrack_create(uint32_t nr_handles, struct grant_maptrack **out);
 void grant_maptrack_destroy(struct grant_maptrack *mt);
+/* Unmaps every handle of that granter, before its view goes away; returns how many there were. */
+unsigned grant_maptrack_forget(struct grant_maptrack *mt, const struct grant_peer *peer);
 
 /* Pins and gives a handle. GNTST_no_space when the handles are used up. */
 int16_t grant_map(struct grant_maptrack *mt, const struct grant_peer *peer, grant_ref_t ref, bool readonly, void **page,
