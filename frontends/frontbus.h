@@ -1,0 +1,51 @@
+/*
+ * frontends/frontbus.h - what all devices of one guest share: the store's watch events and the fd to sleep on.
+ *
+ * A guest has one store ring and, for each vcpu, one event fd. Whoever sleeps there may take an event that was meant for
+ * another device; so nobody keeps events: after every wake-up all ask their rings, and all arm them before the next sleep.
+ *
+ * Runs in  the guest's one control thread, which is also its devices' thread.
+ */
+#ifndef SLUICE_FRONTENDS_FRONTBUS_H
+#define SLUICE_FRONTENDS_FRONTBUS_H
+
+#include "hv/handshake.h"
+
+#define FRONTBUS_MAX_WATCHES 32
+
+struct frontbus_watch {
+	const char *token; /* NULL: free */
+	void (*fn)(void *arg, const char *path);
+	void *arg;
+};
+
+struct frontbus {
+	struct hv *hv;
+	struct store_client *store;
+	bool is_lost; /* the hypervisor is gone, or this domain is being destroyed */
+	uint64_t sleeps;
+	struct frontbus_watch watch[FRONTBUS_MAX_WATCHES];
+};
+
+/* hv stays the caller's. -errno of hv_store. */
+int frontbus_init(struct frontbus *bus, struct hv *hv);
+
+/* Events with this token go to fn. The token is borrowed until frontbus_remove. -ENOSPC. The watch itself is the caller's. */
+int frontbus_add(struct frontbus *bus, const char *token, void (*fn)(void *arg, const char *path), void *arg);
+void frontbus_remove(struct frontbus *bus, const char *token);
+
+/* Hands out the watch events that wait, a bounded number of them; true: there were some. */
+bool frontbus_pump(struct frontbus *bus);
+/*
+ * Sleeps until an event comes, at most so long (-1: for ever). The caller has armed its rings and found them empty.
+ * 1: something came; 0: time is up; -ENODEV: is_lost.
+ */
+int frontbus_sleep(struct frontbus *bus, int timeout_ms);
+
+/* Waits until both ends are Connected. 0, -ETIMEDOUT, or -ENODEV (closed or gone; the reason is in the error node). */
+int frontbus_wait_connected(struct frontbus *bus, const struct handshake *h, int timeout_ms);
+
+/* The monotonic clock. */
+uint64_t frontbus_now_ns(void);
+
+#endif
