@@ -1,0 +1,96 @@
+/*
+ * blkback/disk.h - the contract between the block device and what does its I/O: an engine behind one struct.
+ *
+ *      vbd (control)   open ----------------------------------------------------> close
+ *      queue thread          create --> submit* --> poll* --> wait --> ... --> destroy
+ *
+ * The queue thread submits as many as it likes (at most depth are ever in flight), then polls: that starts what was
+ * submitted and gives back what is finished. When there is nothing to do it waits, in one system call, for a finished I/O or
+ * for one of the wake fds (the guest's event, the control thread).
+ *
+ * Owns     an engine owns a struct disk_io, and the memory behind its iov, from submit until poll returns it.
+ * Runs in  open, close: control thread. All else: the queue's own thread, also create.
+ * Fails    an I/O that fails is an I/O that finishes: io->error. Short reads and writes are continued here, never reported.
+ */
+#ifndef SLUICE_BLKBACK_DISK_H
+#define SLUICE_BLKBACK_DISK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "rings/blkif.h"
+
+#define DISK_MAX_IOV BLKIF_MAX_SEGMENTS_PER_REQUEST
+#define DISK_NR_WAKE_FDS 2
+#define DISK_MAX_RETRIES 16
+
+enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH };
+
+/* One I/O. The owner fills op to iov; slot is its index in the owner's table, below depth, and never changes. */
+struct disk_io {
+	uint32_t slot;
+	uint8_t op;      /* enum disk_op */
+	uint8_t nr_iov;  /* DISK_FLUSH: 0 */
+	uint8_t iov_at;  /* engine: the first that is not finished; the owner sets 0 */
+	uint8_t retries; /* engine; the owner sets 0 */
+	int error;       /* engine: 0 or -errno, when poll returns it */
+	uint32_t left_bytes;   /* all iov together; the engine counts it down */
+	uint64_t offset_bytes; /* in the image; inside it, checked by the owner; the engine counts it up */
+	struct iovec iov[DISK_MAX_IOV];
+};
+
+struct disk_image;
+struct disk_engine;
+
+/* One thread's way to an image; engines put it first in their own struct. */
+struct disk_queue {
+	const struct disk_engine *engine;
+};
+
+struct disk_queue_config {
+	const struct disk_image *image;
+	unsigned depth;          /* most that will ever be in flight */
+	const struct iovec *ram; /* where the pages of iov may lie, to register; at most GATE_MAX_EXTENTS; copied */
+	unsigned nr_ram;
+	int wake_fd[DISK_NR_WAKE_FDS]; /* readable: wait returns, poll says which; -1: none */
+};
+
+struct disk_engine {
+	const char *name;
+	bool can_be_direct; /* O_DIRECT makes sense for it */
+	/* What the engine keeps for an image beside its queues, in image->engine_data. Both may be NULL. 0 or -errno. */
+	int (*open)(struct disk_image *image);
+	void (*close)(struct disk_image *image);
+	/* 0 or -errno. */
+	int (*create)(const struct disk_queue_config *config, struct disk_queue **out);
+	/* Nothing may be in flight. */
+	void (*destroy)(struct disk_queue *queue);
+	/* Takes the I/O; always succeeds for up to depth of them. [hot] */
+	void (*submit)(struct disk_queue *queue, struct disk_io *io);
+	/*
+	 * Starts what was submitted, gives back at most max finished ones; sets bit i of *woken when wake_fd[i] was readable (the
+	 * caller reads it). How many, or -errno: the engine itself broke, nothing can be submitted any more. Never blocks. [hot]
+	 */
+	int (*poll)(struct disk_queue *queue, struct disk_io *done[], unsigned max, unsigned *woken);
+	/* Sleeps until poll has something to say. 0 or -errno as poll. */
+	int (*wait)(struct disk_queue *queue);
+};
+
+extern const struct disk_engine disk_uring;
+extern const struct disk_engine disk_aio;
+extern const struct disk_engine disk_mem;
+
+/* By name, or NULL. */
+const struct disk_engine *disk_engine_find(const char *name);
+/* "io_uring, libaio, memory". */
+const char *disk_engine_names(void);
+
+/*
+ * Takes the kernel's answer for what was left: bytes done or -errno. true: finished, io->error says how; false: the rest must
+ * be submitted again. Reading nothing before the end (somebody cut the image) and writing nothing are -EIO. [hot]
+ */
+bool disk_io_answer(struct disk_io *io, int64_t result);
+
+#endif

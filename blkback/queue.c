@@ -1,0 +1,283 @@
+/*
+ * blkback/queue.c - the thread of one block device.
+ *
+ *      take -> poll the engine -> answer -> take ...    while there is work
+ *      look again for busy_poll_us
+ *      arm the ring's event, look once more (final check)
+ *      sleep in the engine's wait: finished I/O, the guest's event, or the control thread
+ *
+ * Teardown, in queue_stop: (1) stop_fd is written; the thread takes no more requests. (2) It goes on polling the engine until
+ * nothing is in flight: no I/O touches the guest's pages any more, and io_answer has let go of their grants. (3) It destroys the
+ * engine queue and ends; the join orders all it wrote before the caller unmaps the ring and frees.
+ *
+ * Trusts   no index in the ring: an impossible one stops the taking, and the control thread closes the device.
+ * Runs in  its own thread, all signals blocked; queue_start, queue_stop and queue_fault in the control thread.
+ */
+#include "blkback/queue.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WOKEN_BY_GUEST 1u
+#define WOKEN_BY_CONTROL 2u
+/* Events in a row that brought no request: from then on the guest is looked at once a millisecond. */
+#define SPURIOUS_LIMIT 64
+#define SPURIOUS_PAUSE_NS 1000000
+
+struct queue {
+	struct io io;
+	const struct disk_image *image;
+	struct disk_queue *disk;
+	uint64_t busy_poll_ns;
+	int fault_fd;
+	int stop_fd;
+	int event_fd; /* the guest's event; the hv's */
+	bool is_stopping;
+	bool took_since_event;
+	unsigned nr_spurious;
+	int fault;
+	int started; /* what the thread's setting up came to */
+	sem_t ready;
+	pthread_t thread;
+	char name[16];
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* From now on nothing is taken; the control thread hears of it and will stop this queue. */
+static void queue_report(struct queue *q, enum queue_fault fault)
+{
+	if (q->fault != QUEUE_FAULT_NONE)
+		return;
+	store_release(&q->fault, fault); /* pairs with queue_fault's acquire */
+	if (q->fault_fd >= 0)
+		eventfd_write(q->fault_fd, 1);
+}
+
+/* An event may come late, when its requests have been taken already: that is not the guest's fault. */
+static void queue_take_event(struct queue *q)
+{
+	evtchn_port_t port;
+
+	hv_event_take(q->io.hv, q->event_fd, &port, 1);
+	stats_add(&q->io.stats->events, 1);
+	if (q->took_since_event) {
+		q->took_since_event = false;
+		q->nr_spurious = 0;
+		return;
+	}
+	stats_add(&q->io.stats->events_spurious, 1);
+	if (++q->nr_spurious > SPURIOUS_LIMIT) {
+		struct timespec pause = {0, SPURIOUS_PAUSE_NS};
+
+		nanosleep(&pause, NULL);
+	}
+}
+
+static void queue_handle_wake(struct queue *q, unsigned woken)
+{
+	eventfd_t count;
+
+	if (woken & WOKEN_BY_GUEST)
+		queue_take_event(q);
+	if (woken & WOKEN_BY_CONTROL) {
+		eventfd_read(q->stop_fd, &count);
+		q->is_stopping = true;
+	}
+}
+
+/* One round of the data path: how much it did, or -errno when the engine broke. */
+static int queue_round(struct queue *q)
+{
+	struct disk_io *done[IO_BURST];
+	unsigned woken = 0;
+	int taken = 0, finished;
+
+	if (!q->is_stopping && q->fault == QUEUE_FAULT_NONE)
+		taken = io_take(&q->io);
+	if (taken < 0) {
+		stats_add(&q->io.stats->ring_errors, 1);
+		queue_report(q, QUEUE_FAULT_RING);
+		taken = 0;
+	}
+	q->took_since_event |= taken > 0;
+	finished = q->disk->engine->poll(q->disk, done, IO_BURST, &woken);
+	if (finished < 0)
+		return finished;
+	io_complete(&q->io, done, (unsigned)finished);
+	io_answer(&q->io);
+	if (woken)
+		queue_handle_wake(q, woken);
+	return taken + finished;
+}
+
+static bool queue_may_sleep(struct queue *q)
+{
+	if (q->is_stopping || q->fault != QUEUE_FAULT_NONE)
+		return true;
+	return !io_final_check(&q->io);
+}
+
+static int queue_serve(struct queue *q)
+{
+	uint64_t idle_since = 0;
+
+	while (!q->is_stopping || q->io.nr_in_flight) {
+		int n = queue_round(q);
+
+		if (n < 0)
+			return n;
+		if (n > 0) {
+			idle_since = 0;
+			continue;
+		}
+		if (q->busy_poll_ns && !q->is_stopping) {
+			uint64_t now = now_ns();
+
+			if (!idle_since)
+				idle_since = now;
+			if (now - idle_since < q->busy_poll_ns) {
+				cpu_relax();
+				continue;
+			}
+		}
+		if (!queue_may_sleep(q) || (q->is_stopping && !q->io.nr_in_flight))
+			continue;
+		stats_add(&q->io.stats->sleeps, 1);
+		n = q->disk->engine->wait(q->disk);
+		if (n < 0)
+			return n;
+	}
+	return 0;
+}
+
+/* The engine refuses to work: nothing is left to do but to wait for queue_stop. */
+static void queue_wait_for_stop(struct queue *q)
+{
+	eventfd_t count;
+
+	queue_report(q, QUEUE_FAULT_ENGINE);
+	while (!q->is_stopping && eventfd_read(q->stop_fd, &count) < 0 && errno == EINTR)
+		;
+}
+
+static int queue_open_engine(struct queue *q)
+{
+	struct iovec ram[GATE_MAX_EXTENTS];
+	struct disk_queue_config config = {
+		.image = q->image,
+		.depth = q->io.nr_requests,
+		.ram = ram,
+		.nr_ram = hv_peer_ram(q->io.peer, ram),
+		.wake_fd = {q->event_fd, q->stop_fd},
+	};
+
+	return q->image->engine->create(&config, &q->disk);
+}
+
+static void *queue_main(void *arg)
+{
+	struct queue *q = arg;
+
+	pthread_setname_np(pthread_self(), q->name);
+	q->started = queue_open_engine(q);
+	q->io.disk = q->disk;
+	if (q->started < 0) {
+		sem_post(&q->ready);
+		return NULL;
+	}
+	sem_post(&q->ready);
+	if (queue_serve(q) < 0)
+		queue_wait_for_stop(q);
+	q->disk->engine->destroy(q->disk);
+	return NULL;
+}
+
+/* Signals are the control thread's. */
+static int queue_spawn(struct queue *q)
+{
+	sigset_t all, old;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = -pthread_create(&q->thread, NULL, queue_main, q);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		return err;
+	while (sem_wait(&q->ready) < 0 && errno == EINTR)
+		;
+	if (q->started < 0)
+		pthread_join(q->thread, NULL);
+	return q->started;
+}
+
+int queue_start(const struct queue_config *config, struct queue **out)
+{
+	struct queue *q = calloc(1, sizeof(*q));
+	int err;
+
+	if (!q)
+		return -ENOMEM;
+	q->image = config->image;
+	q->busy_poll_ns = (uint64_t)config->busy_poll_us * 1000;
+	q->fault_fd = config->fault_fd;
+	snprintf(q->name, sizeof(q->name), "%s", config->name);
+	sem_init(&q->ready, 0, 0);
+	err = io_init(&q->io, &config->io);
+	if (err)
+		goto free_queue;
+	q->event_fd = hv_event_fd(config->io.hv, config->io.port);
+	if (q->event_fd < 0) {
+		err = q->event_fd;
+		goto finish_io;
+	}
+	q->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (q->stop_fd < 0) {
+		err = -errno;
+		goto finish_io;
+	}
+	err = queue_spawn(q);
+	if (err)
+		goto close_stop;
+	*out = q;
+	return 0;
+
+close_stop:
+	close(q->stop_fd);
+finish_io:
+	io_finish(&q->io);
+free_queue:
+	sem_destroy(&q->ready);
+	free(q);
+	return err;
+}
+
+void queue_stop(struct queue *q)
+{
+	if (!q)
+		return;
+	eventfd_write(q->stop_fd, 1);
+	pthread_join(q->thread, NULL);
+	close(q->stop_fd);
+	io_finish(&q->io);
+	sem_destroy(&q->ready);
+	free(q);
+}
+
+enum queue_fault queue_fault(const struct queue *q)
+{
+	return load_acquire(&q->fault); /* pairs with queue_report's release */
+}
