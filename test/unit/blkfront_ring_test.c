@@ -1,0 +1,243 @@
+/*
+ * test/unit/blkfront_ring_test.c - segments, parts, grants: blkfront's ring against an honest back half.
+ */
+#include "blk_pair.h"
+#include "test.h"
+
+static struct blkfront_request *run(struct blk_pair *p, struct blkfront_request *req)
+{
+	struct blkfront_request *done[4] = {0};
+
+	assert_int_equal(blkfront_ring_submit(&p->front, req), 0);
+	blkfront_ring_push(&p->front);
+	blk_pair_serve_all(p);
+	blkif_ring_back_push(&p->back);
+	assert_int_equal(blkfront_ring_poll(&p->front, done, 4), 1);
+	return done[0];
+}
+
+static void a_request_is_split_into_segments_and_parts(void **state)
+{
+	static const struct {
+		unsigned offset, sectors; /* of the buffer in its first page, bytes; of the request */
+		unsigned parts, first_segs, last_segs;
+		unsigned first_sect, last_sect; /* of the very first and the very last segment */
+	} t[] = {
+		{0, 1, 1, 1, 1, 0, 0},
+		{0, 8, 1, 1, 1, 0, 7},
+		{512, 8, 1, 2, 2, 1, 0},
+		{3584, 1, 1, 1, 1, 7, 7},
+		{3584, 2, 1, 2, 2, 7, 0},
+		{0, 88, 1, 11, 11, 0, 7},
+		{0, 89, 2, 11, 1, 0, 0},
+		{512, 88, 2, 11, 1, 1, 0},
+		{0, 2048, 24, 11, 3, 0, 7},
+		{512, 2048, 24, 11, 4, 1, 0},
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+		struct blk_pair p;
+		struct blkfront_request req = {.op = BLKIF_OP_WRITE, .sector = 3, .nr_sectors = t[i].sectors};
+		struct blkif_request wire;
+		uint64_t sector = 3;
+
+		blk_pair_init(&p, 0);
+		req.data = blk_pair_buffer(&p, 5) + t[i].offset;
+		assert_int_equal(blkfront_ring_submit(&p.front, &req), 0);
+		blkfront_ring_push(&p.front);
+		assert_int_equal(blkif_ring_back_pending(&p.back), t[i].parts);
+		assert_int_equal(req.parts_left, t[i].parts);
+		for (unsigned k = 0; k < t[i].parts; k++) {
+			blkif_ring_back_take(&p.back, &wire);
+			assert_int_equal(wire.sector_number, sector);
+			if (k == 0) {
+				assert_int_equal(wire.nr_segments, t[i].first_segs);
+				assert_int_equal(wire.seg[0].first_sect, t[i].first_sect);
+			}
+			for (unsigned s = 0; s < wire.nr_segments; s++)
+				sector += wire.seg[s].last_sect - wire.seg[s].first_sect + 1u;
+		}
+		assert_int_equal(wire.nr_segments, t[i].last_segs);
+		assert_int_equal(wire.seg[wire.nr_segments - 1].last_sect, t[i].last_sect);
+		assert_int_equal(sector, 3 + t[i].sectors);
+		blk_pair_finish(&p);
+	}
+}
+
+static void what_was_written_is_read_back(void **state)
+{
+	struct blk_pair p;
+	uint32_t seed = 7;
+
+	blk_pair_init(&p, 1);
+	for (unsigned round = 0; round < 200; round++) {
+		uint32_t nr = 1 + test_random(&seed) % 600;
+		uint64_t sector = test_random(&seed) % (BLK_PAIR_SECTORS - nr);
+		uint8_t *from = blk_pair_buffer(&p, 10) + test_random(&seed) % 8 * 512;
+		uint8_t *to = blk_pair_buffer(&p, 300) + test_random(&seed) % 8 * 512;
+		struct blkfront_request w = {.op = BLKIF_OP_WRITE, .sector = sector, .nr_sectors = nr, .data = from};
+		struct blkfront_request r = {.op = BLKIF_OP_READ, .sector = sector, .nr_sectors = nr, .data = to, .user = &p};
+
+		for (uint32_t i = 0; i < nr * 512; i++)
+			from[i] = (uint8_t)test_random(&seed);
+		assert_ptr_equal(run(&p, &w), &w);
+		assert_int_equal(w.status, 0);
+		assert_ptr_equal(run(&p, &r), &r);
+		assert_int_equal(r.status, 0);
+		assert_ptr_equal(r.user, &p);
+		assert_memory_equal(from, to, nr * 512);
+	}
+	assert_int_equal(blkfront_ring_outstanding(&p.front), 0);
+	assert_int_equal(p.front.grants.nr, p.front.grants.capacity);
+	blk_pair_finish(&p);
+}
+
+static void a_request_that_cannot_be_is_refused(void **state)
+{
+	static const struct {
+		uint8_t op;
+		uint64_t sector;
+		uint32_t nr;
+		unsigned at; /* byte in RAM */
+		uint32_t sector_bytes;
+		bool read_only, can_flush;
+		int rc;
+	} t[] = {
+		{BLKIF_OP_READ, 0, 0, 0, 512, false, true, -EINVAL},
+		{BLKIF_OP_READ, 0, 2049, 0, 512, false, true, -EINVAL},
+		{BLKIF_OP_READ, BLK_PAIR_SECTORS, 1, 0, 512, false, true, -EINVAL},
+		{BLKIF_OP_READ, BLK_PAIR_SECTORS - 1, 2, 0, 512, false, true, -EINVAL},
+		{BLKIF_OP_READ, UINT64_MAX, 1, 0, 512, false, true, -EINVAL},
+		{BLKIF_OP_READ, BLK_PAIR_SECTORS - 1, 1, 0, 512, false, true, 0},
+		{BLKIF_OP_READ, 0, 1, 1, 512, false, true, -EINVAL},
+		{BLKIF_OP_READ, 1, 8, 0, 4096, false, true, -EINVAL},
+		{BLKIF_OP_READ, 8, 7, 0, 4096, false, true, -EINVAL},
+		{BLKIF_OP_READ, 8, 8, 0, 4096, false, true, 0},
+		{BLKIF_OP_READ, 0, 9, BLK_PAIR_FRAMES * PAGE_BYTES - 4096, 512, false, true, -EFAULT},
+		{BLKIF_OP_READ, 0, 8, BLK_PAIR_FRAMES * PAGE_BYTES - 4096, 512, false, true, 0},
+		{BLKIF_OP_WRITE, 0, 1, 0, 512, true, true, -EROFS},
+		{BLKIF_OP_READ, 0, 1, 0, 512, true, true, 0},
+		{BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0, 512, false, false, -EOPNOTSUPP},
+		{BLKIF_OP_FLUSH_DISKCACHE, 0, 1, 0, 512, false, true, -EINVAL},
+		{BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0, 512, false, true, 0},
+		{BLKIF_OP_DISCARD, 0, 1, 0, 512, false, true, -EINVAL},
+		{BLKIF_OP_INDIRECT, 0, 1, 0, 512, false, true, -EINVAL},
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+		struct blk_pair p;
+		struct blkfront_request req = {.op = t[i].op, .sector = t[i].sector, .nr_sectors = t[i].nr};
+
+		blk_pair_init(&p, 0);
+		req.data = p.ram + t[i].at;
+		p.front.disk.sector_bytes = t[i].sector_bytes;
+		p.front.disk.is_read_only = t[i].read_only;
+		p.front.disk.can_flush = t[i].can_flush;
+		assert_int_equal(blkfront_ring_submit(&p.front, &req), t[i].rc);
+		assert_int_equal(blkfront_ring_outstanding(&p.front), t[i].rc == 0);
+		blk_pair_finish(&p);
+	}
+}
+
+static void a_full_ring_asks_to_come_again(void **state)
+{
+	struct blkfront_request req[33], big = {.op = BLKIF_OP_READ, .nr_sectors = 89};
+	struct blkfront_request *done[40];
+	struct blk_pair p;
+
+	blk_pair_init(&p, 0);
+	for (unsigned i = 0; i < 32; i++) {
+		req[i] = (struct blkfront_request){
+			.op = BLKIF_OP_READ, .sector = i, .nr_sectors = 1, .data = blk_pair_buffer(&p, i)};
+		assert_int_equal(blkfront_ring_submit(&p.front, &req[i]), 0);
+	}
+	req[32] = req[0];
+	assert_int_equal(blkfront_ring_submit(&p.front, &req[32]), -EAGAIN);
+	blkfront_ring_push(&p.front);
+	blk_pair_serve_all(&p);
+	blkif_ring_back_push(&p.back);
+	assert_int_equal(blkfront_ring_poll(&p.front, done, 5), 5);
+	assert_int_equal(blkfront_ring_poll(&p.front, done, 40), 27);
+	big.data = p.ram;
+	assert_int_equal(blkfront_ring_submit(&p.front, &big), 0);
+	blk_pair_finish(&p);
+}
+
+static void the_worst_status_of_the_parts_is_the_requests(void **state)
+{
+	struct blkfront_request req = {.op = BLKIF_OP_READ, .nr_sectors = 88 * 3}, *done[1];
+	static const int16_t status[] = {BLKIF_RSP_OKAY, BLKIF_RSP_ERROR, BLKIF_RSP_OKAY};
+	struct blkif_request wire;
+	struct blk_pair p;
+
+	blk_pair_init(&p, 0);
+	req.data = p.ram;
+	assert_int_equal(blkfront_ring_submit(&p.front, &req), 0);
+	blkfront_ring_push(&p.front);
+	for (unsigned i = 0; i < 3; i++) {
+		blkif_ring_back_take(&p.back, &wire);
+		blk_pair_answer(&p, wire.id, wire.operation, status[i]);
+		blkif_ring_back_push(&p.back);
+		assert_int_equal(blkfront_ring_poll(&p.front, done, 1), i == 2);
+	}
+	assert_int_equal(req.status, -EIO);
+	blk_pair_finish(&p);
+}
+
+static void a_write_is_granted_read_only(void **state)
+{
+	struct blkfront_request req = {.op = BLKIF_OP_WRITE, .nr_sectors = 8};
+	struct blkif_request wire;
+	struct blk_pair p;
+	void *page;
+
+	blk_pair_init(&p, 0);
+	req.data = p.ram;
+	assert_int_equal(blkfront_ring_submit(&p.front, &req), 0);
+	blkfront_ring_push(&p.front);
+	blkif_ring_back_take(&p.back, &wire);
+	assert_int_equal(grant_pin(&p.peer, wire.seg[0].gref, false, &page), GNTST_permission_denied);
+	assert_int_equal(grant_pin(&p.peer, wire.seg[0].gref, true, &page), GNTST_okay);
+	grant_unpin(&p.peer, wire.seg[0].gref, true);
+	blk_pair_answer(&p, wire.id, wire.operation, BLKIF_RSP_OKAY);
+	blkif_ring_back_push(&p.back);
+	blkfront_ring_poll(&p.front, NULL, 0);
+	/* Completed: the grant is over. */
+	assert_int_equal(grant_pin(&p.peer, wire.seg[0].gref, true, &page), GNTST_bad_gntref);
+	blk_pair_finish(&p);
+}
+
+static void an_aborted_connection_gives_its_requests_back(void **state)
+{
+	struct blkfront_request req = {.op = BLKIF_OP_READ, .nr_sectors = 200}, *done[1];
+	struct blk_pair p;
+
+	blk_pair_init(&p, 0);
+	req.data = p.ram;
+	assert_int_equal(blkfront_ring_submit(&p.front, &req), 0);
+	blkfront_ring_abort(&p.front);
+	assert_int_equal(blkfront_ring_submit(&p.front, &req), -ENODEV);
+	assert_int_equal(blkfront_ring_poll(&p.front, done, 1), 1);
+	assert_int_equal(done[0]->status, -ENODEV);
+	assert_int_equal(p.front.grants.nr, p.front.grants.capacity);
+	/* And the next connection works. */
+	blkfront_ring_start(&p.front, p.area, p.area_bytes, 0);
+	blkif_ring_back_init(&p.back, p.area, p.area_bytes);
+	assert_int_equal(run(&p, &req)->status, 0);
+	blk_pair_finish(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_request_is_split_into_segments_and_parts),
+		cmocka_unit_test(what_was_written_is_read_back),
+		cmocka_unit_test(a_request_that_cannot_be_is_refused),
+		cmocka_unit_test(a_full_ring_asks_to_come_again),
+		cmocka_unit_test(the_worst_status_of_the_parts_is_the_requests),
+		cmocka_unit_test(a_write_is_granted_read_only),
+		cmocka_unit_test(an_aborted_connection_gives_its_requests_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
