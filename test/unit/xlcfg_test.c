@@ -254,7 +254,7 @@ static void config_mistakes_are_one_sentence_that_names_them(void **state)
 		{ GOOD "disk=['script=block-x,vdev=xvda,target=/a']", "script=" },
 		{ GOOD "name=\"open", "4" },
 		{ GOOD "= 3", "4" },
-		{ "name", "name" },
+		{ "name", "unexpected" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
