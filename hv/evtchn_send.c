@@ -82,6 +82,12 @@ bool evtchn_send(const struct evtchn_domain *d, evtchn_port_t port)
 	return woken;
 }
 
+void evtchn_send_loudly(const struct evtchn_domain *d, evtchn_port_t port)
+{
+	if (port < LOCAL_MAX_PORTS && !evtchn_send(d, port))
+		wake_vcpu(d, vcpu_of(d, port));
+}
+
 /*
  * Ports in this word that belong to other vcpus. Their own selector bit is set as a rule, and then nothing happens; it is
  * not when a sender still had the port's old vcpu in mind.

@@ -28,6 +28,8 @@ struct evtchn_domain {
 
 /* Sends an event to a port of the domain. True: its vcpu was woken (a system call was made). Ports out of range: nothing. */
 bool evtchn_send(const struct evtchn_domain *d, evtchn_port_t port);
+/* The same, and writes the vcpu's fd in any case: for the store, whose client waits for edges of it beside the domain's own loop. */
+void evtchn_send_loudly(const struct evtchn_domain *d, evtchn_port_t port);
 /* The port is pending and has just been unmasked, or moved to another vcpu: tells its vcpu. True: woken. */
 bool evtchn_kick(const struct evtchn_domain *d, evtchn_port_t port);
 /* Taker: clears the vcpu's fd and takes up to max of its pending ports; when there are more the fd stays readable. */

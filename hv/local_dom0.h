@@ -1,0 +1,119 @@
+/*
+ * hv/local_dom0.h - this process as a part of the local Domain-0.
+ */
+#ifndef SLUICE_HV_LOCAL_DOM0_H
+#define SLUICE_HV_LOCAL_DOM0_H
+
+#include "hv/hv_ops.h"
+#include "hv/local_domain.h"
+
+#include "rings/atomics.h"
+
+/* ports and fds find their struct local_port in two steps; the second arrays are made as needed and stay until hv_close. */
+#define LOCAL_PORT_CHUNK 1024u
+#define LOCAL_PORT_CHUNKS (LOCAL_MAX_DOM0_PORTS / LOCAL_PORT_CHUNK)
+#define LOCAL_FD_CHUNKS 1024u
+
+struct local_peer;
+
+/* One of this process's event channel ports. */
+struct local_port {
+	evtchn_port_t port;
+	evtchn_port_t remote_port;
+	int fd;                              /* readable when an event came */
+	const struct evtchn_domain *remote;  /* the other end's, when it is a guest; NULL: send through the core */
+	struct hv_peer *peer;                /* keeps remote alive */
+};
+
+struct local_port_chunk {
+	struct local_port *entry[LOCAL_PORT_CHUNK]; /* atomic */
+};
+
+/* A ring mapped from several pages. */
+struct local_ring {
+	struct local_ring *next;
+	void *base;
+	unsigned nr;
+	bool is_remapped; /* base is a mapping of its own, not the peer's extent */
+	grant_handle_t handles[];
+};
+
+struct local_peer {
+	struct hv_peer peer; /* first */
+	struct local_peer *next;
+	unsigned refs;
+	struct local_domain domain;
+	struct evtchn_domain events; /* the peer's, as the sender */
+	struct grant_peer granter;
+	struct local_ring *rings;
+};
+
+struct local_dom0 {
+	struct hv hv; /* first */
+	struct local_link link;
+	void *arg_map;
+	struct grant_maptrack *maptrack;
+	pthread_mutex_t lock; /* peers, rings, ports when they come and go */
+	struct local_peer *peers;
+	struct local_port_chunk *by_port[LOCAL_PORT_CHUNKS]; /* atomic */
+	struct local_port_chunk *by_fd[LOCAL_FD_CHUNKS];     /* atomic */
+	void (*notify_slowly)(struct local_dom0 *d, evtchn_port_t port);
+	char run_dir[108];
+};
+
+static inline struct local_dom0 *local_dom0_of(struct hv *hv)
+{
+	return (struct local_dom0 *)hv;
+}
+
+static inline struct local_port *local_port_find(struct local_port_chunk *const *chunks, unsigned nr_chunks, unsigned at)
+{
+	struct local_port_chunk *c;
+
+	if (at / LOCAL_PORT_CHUNK >= nr_chunks)
+		return NULL;
+	c = load_acquire(&chunks[at / LOCAL_PORT_CHUNK]); /* pairs with the registering side's release */
+	return c ? load_acquire(&c->entry[at % LOCAL_PORT_CHUNK]) : NULL;
+}
+
+static inline struct local_port *local_dom0_port(struct local_dom0 *d, evtchn_port_t port)
+{
+	return local_port_find(d->by_port, LOCAL_PORT_CHUNKS, port);
+}
+
+static inline struct local_port *local_dom0_port_by_fd(struct local_dom0 *d, int fd)
+{
+	return local_port_find(d->by_fd, LOCAL_FD_CHUNKS, (unsigned)fd);
+}
+
+/* local_ports.c */
+int local_dom0_alloc_unbound(struct hv *hv, domid_t remote, evtchn_port_t *port);
+int local_dom0_bind_interdomain(struct hv *hv, domid_t remote, evtchn_port_t remote_port, evtchn_port_t *port);
+int local_dom0_bind_virq(struct hv *hv, unsigned virq, evtchn_port_t *port);
+int local_dom0_bind_ipi(struct hv *hv, unsigned vcpu, evtchn_port_t *port);
+int local_dom0_bind_pirq(struct hv *hv, int device_fd, evtchn_port_t *port);
+int local_dom0_evtchn_close(struct hv *hv, evtchn_port_t port);
+int local_dom0_unmask(struct hv *hv, evtchn_port_t port);
+bool local_dom0_pending(struct hv *hv, evtchn_port_t port);
+int local_dom0_event_fd(struct hv *hv, evtchn_port_t port);
+void local_dom0_notify_slowly(struct local_dom0 *d, evtchn_port_t port);
+/* Forgets all ports without telling the core, which hears the connection close. */
+void local_ports_finish(struct local_dom0 *d);
+
+/* local_peer.c */
+int local_peer_open(struct hv *hv, domid_t domid, struct hv_peer **out);
+void local_peer_close(struct hv_peer *peer);
+int local_peer_map_ring(struct hv_peer *peer, const grant_ref_t refs[], unsigned nr, void **ring);
+void local_peer_unmap_ring(struct hv_peer *peer, void *ring);
+unsigned local_peer_ram(const struct hv_peer *peer, struct iovec ram[GATE_MAX_EXTENTS]);
+/* Lets go of every peer, however often it was opened. */
+void local_peers_finish(struct local_dom0 *d);
+
+/* local_hot.c */
+void local_dom0_notify(struct hv *hv, evtchn_port_t port);
+unsigned local_dom0_event_take(struct hv *hv, int fd, evtchn_port_t ports[], unsigned max);
+unsigned local_peer_map(struct hv_peer *peer, struct hv_map_op ops[], unsigned n);
+unsigned local_peer_unmap(struct hv_peer *peer, const grant_handle_t handles[], unsigned n);
+unsigned local_peer_copy(struct hv_peer *peer, struct grant_copy_op ops[], unsigned n);
+
+#endif
