@@ -91,6 +91,9 @@ static inline void ring_copy(void *dst, const void *src, size_t bytes)
 	compiler_fence();
 }
 
+/* One .c file may use fewer than all of a ring's functions. */
+#define RING_FN static inline __attribute__((unused))
+
 #define RING_DEFINE(name, req_type, rsp_type)                                                                   \
 	union name##_slot {                                                                                     \
 		req_type req;                                                                                   \
@@ -115,28 +118,28 @@ static inline void ring_copy(void *dst, const void *src, size_t bytes)
 		uint32_t req_cons;                                                                              \
 	};                                                                                                      \
 	/* Slots in an area of that many bytes (whole pages). */                                                \
-	static inline uint32_t name##_slots(size_t area_bytes)                                                  \
+	RING_FN uint32_t name##_slots(size_t area_bytes)                                                        \
 	{                                                                                                       \
 		return ring_slots(area_bytes, sizeof(union name##_slot));                                       \
 	}                                                                                                       \
 	/* Takes the area, resets its head. The area stays the caller's. */                                     \
-	static inline void name##_front_init(struct name##_front *f, void *area, size_t area_bytes)             \
+	RING_FN void name##_front_init(struct name##_front *f, void *area, size_t area_bytes)                   \
 	{                                                                                                       \
 		ring_head_init(area);                                                                           \
 		*f = (struct name##_front){.sh = area, .mask = name##_slots(area_bytes) - 1};                   \
 	}                                                                                                       \
 	/* Requests that still fit. */                                                                          \
-	static inline uint32_t name##_front_free(const struct name##_front *f)                                  \
+	RING_FN uint32_t name##_front_free(const struct name##_front *f)                                        \
 	{                                                                                                       \
 		return f->mask + 1 - (f->req_prod - f->rsp_cons);                                               \
 	}                                                                                                       \
 	/* Writes one request; the back half sees it at the next push. Needs a free slot. */                    \
-	static inline void name##_front_put(struct name##_front *f, const req_type *req)                        \
+	RING_FN void name##_front_put(struct name##_front *f, const req_type *req)                              \
 	{                                                                                                       \
 		ring_copy(&f->sh->slot[f->req_prod++ & f->mask].req, req, sizeof(*req));                        \
 	}                                                                                                       \
 	/* Publishes what was put; true: send the event. */                                                     \
-	static inline bool name##_front_push(struct name##_front *f)                                            \
+	RING_FN bool name##_front_push(struct name##_front *f)                                                  \
 	{                                                                                                       \
 		uint32_t old = f->req_shown;                                                                    \
                                                                                                                 \
@@ -144,30 +147,30 @@ static inline void ring_copy(void *dst, const void *src, size_t bytes)
 		return ring_publish(&f->sh->head.req_prod, &f->sh->head.req_event, old, f->req_prod);           \
 	}                                                                                                       \
 	/* Responses to take now, or -EPROTO: more than there are requests. */                                  \
-	static inline int name##_front_pending(const struct name##_front *f)                                    \
+	RING_FN int name##_front_pending(const struct name##_front *f)                                          \
 	{                                                                                                       \
 		uint32_t n = ring_peek(&f->sh->head.rsp_prod) - f->rsp_cons;                                    \
                                                                                                                 \
 		return n <= f->req_shown - f->rsp_cons ? (int)n : -EPROTO;                                      \
 	}                                                                                                       \
 	/* Copies one response out. Only as many as pending said. */                                            \
-	static inline void name##_front_take(struct name##_front *f, rsp_type *rsp)                             \
+	RING_FN void name##_front_take(struct name##_front *f, rsp_type *rsp)                                   \
 	{                                                                                                       \
 		ring_copy(rsp, &f->sh->slot[f->rsp_cons++ & f->mask].rsp, sizeof(*rsp));                        \
 	}                                                                                                       \
 	/* Before sleep: arms the event; true: there is more already (or an impossible index), do not sleep. */ \
-	static inline bool name##_front_final_check(struct name##_front *f)                                     \
+	RING_FN bool name##_front_final_check(struct name##_front *f)                                           \
 	{                                                                                                       \
 		ring_arm(&f->sh->head.rsp_event, f->rsp_cons);                                                  \
 		return name##_front_pending(f) != 0;                                                            \
 	}                                                                                                       \
 	/* Takes over an area that the front half has reset. */                                                 \
-	static inline void name##_back_init(struct name##_back *b, void *area, size_t area_bytes)               \
+	RING_FN void name##_back_init(struct name##_back *b, void *area, size_t area_bytes)                     \
 	{                                                                                                       \
 		*b = (struct name##_back){.sh = area, .mask = name##_slots(area_bytes) - 1};                    \
 	}                                                                                                       \
 	/* Requests to take now, or -EPROTO: more than the ring holds beside the unanswered ones. */            \
-	static inline int name##_back_pending(const struct name##_back *b)                                      \
+	RING_FN int name##_back_pending(const struct name##_back *b)                                            \
 	{                                                                                                       \
 		uint32_t prod = ring_peek(&b->sh->head.req_prod);                                               \
 		uint32_t n = prod - b->req_cons;                                                                \
@@ -175,17 +178,17 @@ static inline void ring_copy(void *dst, const void *src, size_t bytes)
 		return n <= b->mask + 1 - (b->req_cons - b->rsp_prod) ? (int)n : -EPROTO;                       \
 	}                                                                                                       \
 	/* Copies one request out. Only as many as pending said. */                                             \
-	static inline void name##_back_take(struct name##_back *b, req_type *req)                               \
+	RING_FN void name##_back_take(struct name##_back *b, req_type *req)                                     \
 	{                                                                                                       \
 		ring_copy(req, &b->sh->slot[b->req_cons++ & b->mask].req, sizeof(*req));                        \
 	}                                                                                                       \
 	/* Writes one response; the front half sees it at the next push. At most one for each request taken. */ \
-	static inline void name##_back_put(struct name##_back *b, const rsp_type *rsp)                          \
+	RING_FN void name##_back_put(struct name##_back *b, const rsp_type *rsp)                                \
 	{                                                                                                       \
 		ring_copy(&b->sh->slot[b->rsp_prod++ & b->mask].rsp, rsp, sizeof(*rsp));                        \
 	}                                                                                                       \
 	/* Publishes what was put; true: send the event. */                                                     \
-	static inline bool name##_back_push(struct name##_back *b)                                              \
+	RING_FN bool name##_back_push(struct name##_back *b)                                                    \
 	{                                                                                                       \
 		uint32_t old = b->rsp_shown;                                                                    \
                                                                                                                 \
@@ -193,7 +196,7 @@ static inline void ring_copy(void *dst, const void *src, size_t bytes)
 		return ring_publish(&b->sh->head.rsp_prod, &b->sh->head.rsp_event, old, b->rsp_prod);           \
 	}                                                                                                       \
 	/* Before sleep: arms the event; true: there is more already (or an impossible index), do not sleep. */ \
-	static inline bool name##_back_final_check(struct name##_back *b)                                       \
+	RING_FN bool name##_back_final_check(struct name##_back *b)                                             \
 	{                                                                                                       \
 		ring_arm(&b->sh->head.req_event, b->req_cons);                                                  \
 		return name##_back_pending(b) != 0;                                                             \
