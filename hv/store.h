@@ -31,7 +31,7 @@ struct store_hooks {
 	void *arg;
 	/* XS_INTRODUCE came from Domain-0: the core maps the page and calls store_introduce. 0 or -errno for the answer. */
 	int (*introduce)(void *arg, domid_t domid, uint64_t frame, evtchn_port_t port);
-	/* XS_RELEASE came: the core lets go of the page and calls store_release. */
+	/* XS_RELEASE came: the core lets go of the page and calls store_release_domain. */
 	int (*release)(void *arg, domid_t domid);
 	/* Does this domain exist (a dead domid in permissions is dropped)? */
 	bool (*domain_exists)(void *arg, domid_t domid);
@@ -48,7 +48,7 @@ int store_introduce(struct store *store, domid_t domid, struct xenstore_domain_i
 /* The guest's event came. Bounded work: the rest is done from the loop. */
 void store_ring_event(struct store *store, domid_t domid);
 /* The domain is gone: its ring is let go, watches and transactions end, its nodes' quota is forgotten, @releaseDomain fires. */
-void store_release(struct store *store, domid_t domid);
+void store_release_domain(struct store *store, domid_t domid);
 
 /* The core's own access, as Domain-0, outside transactions; watches fire. */
 int store_write(struct store *store, const char *path, const void *value, unsigned len);
