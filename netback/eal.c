@@ -1,0 +1,146 @@
+/*
+ * netback/eal.c - builds DPDK's arguments and starts it.
+ *
+ * Without free hugepages of the amount asked for, --no-huge. PCI devices are looked for only when a port names one. DPDK's own messages go nowhere
+ * unless the program is verbose: what a person must know is said in our words.
+ *
+ * Owns     DPDK's global state. The worker registers itself; DPDK starts no thread for packets.
+ * Runs in  the control thread.
+ * Fails    -errno.
+ */
+#include "netback/eal.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+
+#include "netback/netback.h"
+
+#define EAL_MAX_ARGS 64
+
+struct eal_args {
+	int nr;
+	char *arg[EAL_MAX_ARGS + 1];
+};
+
+static FILE *quiet;
+
+static int args_add(struct eal_args *a, const char *text)
+{
+	if (a->nr == EAL_MAX_ARGS)
+		return -E2BIG;
+	a->arg[a->nr] = strdup(text);
+	if (!a->arg[a->nr])
+		return -ENOMEM;
+	a->nr++;
+	return 0;
+}
+
+/* Splits at blanks. */
+static int args_add_words(struct eal_args *a, const char *text)
+{
+	char *copy = strdup(text), *save = NULL;
+	int err = copy ? 0 : -ENOMEM;
+
+	for (char *word = strtok_r(copy, " \t", &save); word && !err; word = strtok_r(NULL, " \t", &save))
+		err = args_add(a, word);
+	free(copy);
+	return err;
+}
+
+static bool has_hugepages(unsigned memory_mib)
+{
+	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+	unsigned pages = 0;
+
+	if (!f)
+		return false;
+	if (fscanf(f, "%u", &pages) != 1)
+		pages = 0;
+	fclose(f);
+	return pages * 2 >= memory_mib;
+}
+
+/* A PCI address among the ports: only then is the bus worth a look. */
+static bool wants_pci(const struct netback_options *opt)
+{
+	unsigned bus, slot, fn;
+
+	for (unsigned i = 0; i < opt->nr_ports; i++) {
+		const char *p = opt->ports[i];
+
+		if (strncmp(p, "pci:", 4) == 0 || sscanf(p, "%x:%x.%u", &bus, &slot, &fn) == 3 ||
+		    sscanf(p, "%*x:%x:%x.%u", &bus, &slot, &fn) == 3)
+			return true;
+	}
+	return false;
+}
+
+/* The main thread may run wherever this process may: DPDK would pin it to one processor. */
+static void lcores_arg(char *text, size_t size)
+{
+	cpu_set_t set;
+	size_t at;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		CPU_ZERO(&set);
+	at = (size_t)snprintf(text, size, "0@(");
+	for (int cpu = 0; cpu < CPU_SETSIZE && at + 8 < size; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			at += (size_t)snprintf(text + at, size - at, "%s%d", text[at - 1] == '(' ? "" : ",", cpu);
+	snprintf(text + at, size - at, ")");
+}
+
+static int args_build(struct eal_args *a, const struct netback_options *opt)
+{
+	char memory[16], lcores[512];
+	int err;
+
+	snprintf(memory, sizeof(memory), "%u", opt->memory_mib);
+	lcores_arg(lcores, sizeof(lcores));
+	err = args_add(a, "sluice-netback");
+	err = err ? err : args_add_words(a, "--in-memory --no-telemetry --lcores");
+	err = err ? err : args_add(a, lcores);
+	err = err ? err : args_add_words(a, "-m");
+	err = err ? err : args_add(a, memory);
+	if (!err && !has_hugepages(opt->memory_mib))
+		err = args_add(a, "--no-huge");
+	if (!err && !wants_pci(opt))
+		err = args_add(a, "--no-pci");
+	if (!err && opt->is_verbose)
+		err = args_add(a, "--log-level=lib.*:info");
+	if (!err && opt->eal_args)
+		err = args_add_words(a, opt->eal_args);
+	return err;
+}
+
+int eal_start(const struct netback_options *opt)
+{
+	struct eal_args args = {0};
+	char *argv[EAL_MAX_ARGS + 1];
+	int err = args_build(&args, opt);
+
+	if (!opt->is_verbose && !quiet) {
+		quiet = fopen("/dev/null", "w");
+		if (quiet)
+			rte_openlog_stream(quiet);
+	}
+	/* DPDK permutes what it is given and keeps pointers into it. */
+	memcpy(argv, args.arg, sizeof(argv));
+	if (!err && rte_eal_init(args.nr, argv) < 0)
+		err = rte_errno ? -rte_errno : -EINVAL;
+	for (int i = 0; i < args.nr; i++)
+		free(args.arg[i]);
+	return err;
+}
+
+void eal_stop(void)
+{
+	rte_eal_cleanup();
+}

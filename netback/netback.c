@@ -1,0 +1,252 @@
+/*
+ * netback/netback.c - sets the back end up and takes it down.
+ *
+ *      DPDK --> pools --> worker --> ports --> xenbus (vifs come and go)
+ *
+ * Teardown in reverse: vifs close (their pages may linger in ports), ports close (their packets come back), then what lingered is
+ * freed, the worker ends, the pools go.
+ *
+ * Owns     see netback_priv.h.
+ * Runs in  the control thread.
+ * Fails    -errno and a sentence.
+ */
+#include "netback/netback.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include "hv/log.h"
+#include "netback/eal.h"
+#include "netback/netback_priv.h"
+#include "netback/pmd.h"
+
+#define POOL_CACHE 256
+#define EXT_PER_MBUF 1     /* one page descriptor for each buffer */
+#define FLAT_MBUFS 256
+#define FLAT_BYTES (RTE_PKTMBUF_HEADROOM + PORT_MAX_FRAME)
+#define MBUF_BYTES (RTE_MBUF_DEFAULT_BUF_SIZE + sizeof(struct rte_mbuf) + 64)
+#define EXT_BYTES (sizeof(struct rte_mbuf) + 64)
+#define POOL_MIN_MBUFS 2048u
+#define LINGER_NS UINT64_C(20000000)
+
+static void linger_check(void *arg)
+{
+	struct netback *nb = arg;
+	struct vif_queue *q = TAILQ_FIRST(&nb->lingering), *next;
+
+	for (; q; q = next) {
+		next = TAILQ_NEXT(q, lingering);
+		TAILQ_REMOVE(&nb->lingering, q, lingering);
+		if (!vif_queue_drain(q))
+			TAILQ_INSERT_TAIL(&nb->lingering, q, lingering);
+		if (next == NULL)
+			break;
+	}
+	if (TAILQ_EMPTY(&nb->lingering)) {
+		loop_remove(nb->linger_timer);
+		nb->linger_timer = NULL;
+	}
+}
+
+void netback_linger(struct netback *nb, struct vif_queue *q)
+{
+	TAILQ_INSERT_TAIL(&nb->lingering, q, lingering);
+	if (!nb->linger_timer)
+		nb->linger_timer = loop_add_timer(nb->loop, LINGER_NS, linger_check, nb);
+}
+
+/* Some vif broke the protocol: the worker has let it be, its device closes with the reason. */
+static void on_fault(void *arg, uint32_t events)
+{
+	struct netback *nb = arg;
+	struct device *d, *next;
+	uint64_t count;
+
+	if (read(worker_fault_fd(nb->worker), &count, sizeof(count)) < 0)
+		return;
+	for (d = TAILQ_FIRST(&nb->devices); d; d = next) {
+		enum vif_fault fault = d->vif.queue ? load_acquire(&d->vif.queue->fault) : VIF_FAULT_NONE;
+
+		next = TAILQ_NEXT(d, all);
+		if (fault != VIF_FAULT_NONE && !d->handshake->failed)
+			handshake_fail(d->handshake, "%s", vif_fault_text(fault));
+	}
+}
+
+static void on_xenbus(void *arg, uint32_t events)
+{
+	struct netback *nb = arg;
+
+	while (xenbus_process(nb->xenbus))
+		;
+}
+
+static int pools_create(struct netback *nb)
+{
+	size_t bytes = (size_t)nb->opt.memory_mib << 20, flat = FLAT_MBUFS * (FLAT_BYTES + (size_t)256);
+	size_t usable = bytes * 3 / 4 > flat ? bytes * 3 / 4 - flat : 0;
+	unsigned nr = (unsigned)(usable / (MBUF_BYTES + EXT_PER_MBUF * EXT_BYTES));
+
+	if (nr < POOL_MIN_MBUFS)
+		return -ENOMEM;
+	nb->pool = rte_pktmbuf_pool_create("netback", nr, POOL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	nb->ext_pool = rte_pktmbuf_pool_create("netback_ext", nr * EXT_PER_MBUF, POOL_CACHE, 0, 0, SOCKET_ID_ANY);
+	nb->flat_pool = rte_pktmbuf_pool_create("netback_flat", FLAT_MBUFS, 0, 0, FLAT_BYTES, SOCKET_ID_ANY);
+	return nb->pool && nb->ext_pool && nb->flat_pool ? 0 : -rte_errno;
+}
+
+static void pools_destroy(struct netback *nb)
+{
+	rte_mempool_free(nb->flat_pool);
+	rte_mempool_free(nb->ext_pool);
+	rte_mempool_free(nb->pool);
+}
+
+static int port_add(struct netback *nb, const char *devargs, char *why)
+{
+	struct netback_port *np = &nb->ports[nb->nr_ports];
+	int err = port_open(devargs, nb->pool, nb->flat_pool, &np->port, why, NETBACK_WHY_BYTES);
+
+	if (err)
+		return err;
+	np->worker_port = (struct worker_port){
+		.port = &np->port->bridge_port,
+		.fd = np->port->intr_fd,
+		.wake = np->port->is_silent       ? WORKER_WAKE_NONE
+			: np->port->intr_fd >= 0 ? WORKER_WAKE_FD
+						 : WORKER_WAKE_TIMER,
+	};
+	err = worker_attach(nb->worker, &np->worker_port);
+	if (err) {
+		snprintf(why, NETBACK_WHY_BYTES, "port '%s' cannot join the bridge: %s", devargs, strerror(-err));
+		port_close(np->port);
+		return err;
+	}
+	log_info("port %s is on bridge %s, frames up to %u bytes", np->port->name, nb->opt.bridge,
+		 np->port->bridge_port.max_frame);
+	nb->nr_ports++;
+	return 0;
+}
+
+static void ports_close(struct netback *nb)
+{
+	while (nb->nr_ports) {
+		struct netback_port *np = &nb->ports[--nb->nr_ports];
+
+		worker_detach(nb->worker, &np->worker_port);
+		port_close(np->port);
+	}
+}
+
+static int dpdk_start(struct netback *nb, char *why)
+{
+	static bool is_up;
+	int err = is_up ? 0 : eal_start(&nb->opt);
+
+	if (err) {
+		snprintf(why, NETBACK_WHY_BYTES, "DPDK does not start: %s (-v shows its messages; check --memory and --eal)",
+			 strerror(-err));
+		return err;
+	}
+	if (!is_up && pmd_register() < 0)
+		log_warn("this DPDK is not 22.11: vifs work, but are no ethdevs");
+	is_up = true;
+	return 0;
+}
+
+static int serve_vifs(struct netback *nb, char *why)
+{
+	int err;
+
+	nb->fault_source = loop_add_fd(nb->loop, worker_fault_fd(nb->worker), EPOLLIN, on_fault, nb);
+	if (!nb->fault_source) {
+		snprintf(why, NETBACK_WHY_BYTES, "no event source: %s", strerror(errno));
+		return -errno;
+	}
+	err = xenbus_create(nb->hv, &connect_driver, nb, &nb->xenbus);
+	if (err) {
+		snprintf(why, NETBACK_WHY_BYTES, "the store's vif devices cannot be watched: %s", strerror(-err));
+		return err;
+	}
+	nb->xenbus_source = loop_add_fd(nb->loop, xenbus_fd(nb->xenbus), EPOLLIN, on_xenbus, nb);
+	if (!nb->xenbus_source) {
+		snprintf(why, NETBACK_WHY_BYTES, "no event source: %s", strerror(errno));
+		return -errno;
+	}
+	on_xenbus(nb, 0); /* what is there already */
+	return 0;
+}
+
+int netback_create(struct loop *loop, struct hv *hv, const struct netback_options *opt, struct netback **out,
+		   char why[NETBACK_WHY_BYTES])
+{
+	struct worker_options wopt = {.cpu = opt->cpu, .ageing_s = opt->ageing_s, .idle_us = opt->idle_us};
+	struct netback *nb = calloc(1, sizeof(*nb));
+	int err = -ENOMEM;
+
+	snprintf(why, NETBACK_WHY_BYTES, "out of memory");
+	if (!nb)
+		return err;
+	nb->loop = loop;
+	nb->hv = hv;
+	nb->opt = *opt;
+	TAILQ_INIT(&nb->devices);
+	TAILQ_INIT(&nb->lingering);
+	err = dpdk_start(nb, why);
+	if (err)
+		goto fail;
+	err = pools_create(nb);
+	if (err) {
+		snprintf(why, NETBACK_WHY_BYTES, "--memory %u MiB is too little for packet buffers", opt->memory_mib);
+		goto fail;
+	}
+	err = worker_create(&wopt, &nb->worker);
+	if (err) {
+		snprintf(why, NETBACK_WHY_BYTES, "the packet thread does not start: %s", strerror(-err));
+		goto fail;
+	}
+	for (unsigned i = 0; i < opt->nr_ports && !err; i++)
+		err = port_add(nb, opt->ports[i], why);
+	err = err ? err : serve_vifs(nb, why);
+	if (err)
+		goto fail;
+	*out = nb;
+	return 0;
+
+fail:
+	netback_destroy(nb);
+	return err;
+}
+
+/* Ports are closed: what they held has come back. What has not is in somebody else's hands (a ring port's reader). */
+static void lingering_finish(struct netback *nb)
+{
+	struct vif_queue *q;
+
+	while ((q = TAILQ_FIRST(&nb->lingering)) != NULL) {
+		TAILQ_REMOVE(&nb->lingering, q, lingering);
+		if (!vif_queue_drain(q))
+			log_warn("packets of a closed vif are still held by a port; their pages stay granted until exit");
+	}
+}
+
+void netback_destroy(struct netback *nb)
+{
+	if (!nb)
+		return;
+	loop_remove(nb->xenbus_source);
+	loop_remove(nb->fault_source);
+	if (nb->xenbus)
+		xenbus_destroy(nb->xenbus);
+	ports_close(nb);
+	loop_remove(nb->linger_timer);
+	lingering_finish(nb);
+	worker_destroy(nb->worker);
+	pools_destroy(nb);
+	free(nb);
+}

@@ -1,0 +1,50 @@
+/*
+ * netback/netback_priv.h - what netback.c, connect.c and stats.c share.
+ *
+ * Runs in  the control thread.
+ */
+#ifndef SLUICE_NETBACK_NETBACK_PRIV_H
+#define SLUICE_NETBACK_NETBACK_PRIV_H
+
+#include "hv/xenbus.h"
+#include "netback/netback.h"
+#include "netback/worker.h"
+
+/* A vif of the store: xenbus's priv. */
+struct device {
+	struct netback *nb;
+	struct handshake *handshake; /* NULL until it first offers */
+	struct vif vif;
+	struct port ethdev; /* while connected, when DPDK has a place for it */
+	bool has_ethdev;
+	struct bridge_port direct; /* else */
+	struct worker_port worker_port;
+	TAILQ_ENTRY(device) all;
+};
+
+struct netback_port {
+	struct port *port;
+	struct worker_port worker_port;
+};
+
+struct netback {
+	struct loop *loop;
+	struct hv *hv;
+	struct netback_options opt;
+	struct rte_mempool *pool, *ext_pool, *flat_pool;
+	struct worker *worker;
+	struct xenbus *xenbus;
+	struct loop_source *xenbus_source, *fault_source, *linger_timer;
+	unsigned nr_ports;
+	struct netback_port ports[NETBACK_MAX_PORTS];
+	TAILQ_HEAD(, device) devices;
+	TAILQ_HEAD(, vif_queue) lingering; /* disconnected, packets still out */
+	struct vif_stats gone;             /* sum over vifs that are no more */
+};
+
+extern const struct xenbus_driver connect_driver;
+
+/* A queue whose packets are still out: looked at until they are back. */
+void netback_linger(struct netback *nb, struct vif_queue *q);
+
+#endif

@@ -1,0 +1,220 @@
+/*
+ * netback/port.c - opens, starts and closes ethdevs, and moves their packets.
+ *
+ *      devargs --probe--> ethdev --configure, queues, mtu, start--> bridge port --stop, close, remove-->
+ *
+ * Owns     the device.
+ * Runs in  the control thread; port_in and port_out in the worker.
+ * Fails    see port.h.
+ */
+#include "netback/port.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <rte_bus.h>
+#include <rte_dev.h>
+#include <rte_devargs.h>
+
+static uint16_t port_in(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct port *p = queue;
+
+	return rte_eth_rx_burst(p->port_id, 0, pkts, n);
+}
+
+static uint16_t port_out(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct port *p = queue;
+
+	return rte_eth_tx_burst(p->port_id, 0, pkts, n);
+}
+
+/* For drivers that take no chains: the packet in one piece of our own memory. */
+static uint16_t port_out_flat(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct port *p = queue;
+	uint16_t nr = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+
+		if (m->nb_segs > 1 || RTE_MBUF_HAS_EXTBUF(m)) {
+			m = rte_pktmbuf_copy(pkts[i], p->flat, 0, UINT32_MAX);
+			if (m)
+				rte_pktmbuf_free(pkts[i]);
+		}
+		if (m)
+			pkts[nr++] = m;
+		else
+			break;
+	}
+	return rte_eth_tx_burst(p->port_id, 0, pkts, nr);
+}
+
+/* Some drivers never bring a packet in; looking at them would only keep the machine awake. */
+static bool port_is_silent(const char *devargs)
+{
+	if (strncmp(devargs, "net_pcap", 8) == 0)
+		return !strstr(devargs, "rx_pcap=") && !strstr(devargs, "rx_iface") && !strstr(devargs, ",iface=");
+	return strncmp(devargs, "net_null", 8) == 0 && strstr(devargs, "no-rx=1");
+}
+
+/* The longest frame it takes: jumbo if it can, else what it has. A driver that knows no MTU has only its longest packet. */
+static uint32_t port_set_mtu(uint16_t port_id, const struct rte_eth_dev_info *info)
+{
+	uint16_t mtu = RTE_ETHER_MTU;
+	int err = rte_eth_dev_set_mtu(port_id, PORT_MAX_MTU);
+
+	if (err == -ENOTSUP)
+		return RTE_MIN(info->max_rx_pktlen, PORT_MAX_FRAME);
+	if (err == 0)
+		return PORT_MAX_FRAME;
+	rte_eth_dev_get_mtu(port_id, &mtu);
+	return (uint32_t)mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+}
+
+static int port_configure(struct port *p, const struct rte_eth_dev_info *info, bool wants_intr, struct rte_mempool *pool)
+{
+	struct rte_eth_conf conf = {.intr_conf.rxq = wants_intr};
+	uint16_t nr_rx = PORT_NR_DESC, nr_tx = PORT_NR_DESC;
+	int err;
+
+	conf.txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	conf.rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
+	err = rte_eth_dev_configure(p->port_id, 1, 1, &conf);
+	if (err)
+		return err;
+	err = rte_eth_dev_adjust_nb_rx_tx_desc(p->port_id, &nr_rx, &nr_tx);
+	if (err)
+		return err;
+	err = rte_eth_rx_queue_setup(p->port_id, 0, nr_rx, SOCKET_ID_ANY, NULL, pool);
+	return err ? err : rte_eth_tx_queue_setup(p->port_id, 0, nr_tx, SOCKET_ID_ANY, NULL);
+}
+
+int port_start(struct port *p, uint16_t port_id, struct rte_mempool *pool, struct rte_mempool *flat)
+{
+	struct rte_eth_dev_info info;
+	bool is_virtual;
+	int err = rte_eth_dev_info_get(port_id, &info);
+
+	if (err)
+		return err;
+	p->port_id = port_id;
+	rte_eth_dev_get_name_by_port(port_id, p->name);
+	p->device = info.device;
+	/* A device that reads memory by itself can reach the mbuf pool, not a guest's pages. */
+	is_virtual = strcmp(rte_bus_name(rte_dev_bus(info.device)), "vdev") == 0;
+	p->flat = is_virtual && (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) ? NULL : flat;
+	p->intr_fd = -1;
+	err = port_configure(p, &info, strcmp(info.driver_name, "net_tap") == 0, pool);
+	if (err)
+		return err;
+	p->bridge_port = (struct bridge_port){
+		.queue = p,
+		.in = port_in,
+		.out = p->flat ? port_out_flat : port_out,
+		.max_frame = port_set_mtu(port_id, &info),
+		.index = BRIDGE_NO_PORT,
+	};
+	err = rte_eth_dev_start(port_id);
+	if (err)
+		return err;
+	rte_eth_promiscuous_enable(port_id); /* some drivers have no such mode and see everything anyway */
+	if (strcmp(info.driver_name, "net_tap") == 0)
+		p->intr_fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port_id, 0);
+	return 0;
+}
+
+void port_stop(struct port *p)
+{
+	rte_eth_dev_stop(p->port_id);
+}
+
+static const char *port_reason(int err)
+{
+	switch (-err) {
+	case ENOENT:
+	case ENODEV:
+		return "no DPDK driver takes it, or what it names does not exist";
+	case EEXIST:
+		return "a port of that name is open already";
+	case EACCES:
+	case EPERM:
+		return "permission denied (try as root)";
+	default:
+		return "DPDK's driver refused it";
+	}
+}
+
+/* What the devargs name may begin with the bus; a net_null that makes packets of zeros without end is nobody's wish. */
+static int port_devargs(const char *given, char *devargs, size_t size)
+{
+	bool is_null = strncmp(given, "net_null", 8) == 0 && !strstr(given, "no-rx=");
+	int n = snprintf(devargs, size, "%s%s", given, is_null ? ",no-rx=1" : "");
+
+	return n > 0 && (size_t)n < size ? 0 : -EINVAL;
+}
+
+static int port_find(const char *devargs, uint16_t *port_id)
+{
+	struct rte_dev_iterator iter;
+	uint16_t id;
+
+	RTE_ETH_FOREACH_MATCHING_DEV(id, devargs, &iter) {
+		rte_eth_iterator_cleanup(&iter);
+		*port_id = id;
+		return 0;
+	}
+	return -ENODEV;
+}
+
+int port_open(const char *devargs, struct rte_mempool *pool, struct rte_mempool *flat, struct port **out, char *why,
+	      size_t why_size)
+{
+	struct port *p = calloc(1, sizeof(*p));
+	char full[512];
+	uint16_t port_id = 0;
+	int err;
+
+	if (!p) {
+		snprintf(why, why_size, "port %s: out of memory", devargs);
+		return -ENOMEM;
+	}
+	err = port_devargs(devargs, full, sizeof(full));
+	if (err)
+		goto free_port;
+	err = rte_dev_probe(full);
+	if (err)
+		goto free_port;
+	err = port_find(full, &port_id);
+	if (err)
+		goto free_port;
+	err = port_start(p, port_id, pool, flat);
+	if (err)
+		goto remove_device;
+	p->is_silent = port_is_silent(full);
+	if (p->is_silent)
+		p->bridge_port.in = NULL;
+	*out = p;
+	return 0;
+
+remove_device:
+	if (p->device)
+		rte_dev_remove(p->device);
+free_port:
+	snprintf(why, why_size, "cannot open port '%s': %s (-v shows DPDK's own messages)", devargs, port_reason(err));
+	free(p);
+	return err;
+}
+
+void port_close(struct port *p)
+{
+	if (!p)
+		return;
+	rte_eth_dev_stop(p->port_id);
+	rte_eth_dev_close(p->port_id);
+	rte_dev_remove(p->device);
+	free(p);
+}

@@ -1,0 +1,73 @@
+/*
+ * netback/stats.c - prints counters, a `name value` line each.
+ *
+ *      vif3.0.tx_packets 17       a vif's own counters (VIF_COUNTERS), then its port's on the bridge
+ *      net_pcap0.out_packets 17   a physical port
+ *      total.notify_sent 3        sum over all vifs, those that are gone included
+ *
+ * Runs in  the control thread; the counters are the worker's, read relaxed.
+ */
+#include <inttypes.h>
+
+#include "netback/netback_priv.h"
+
+static void print_vif(FILE *out, const char *name, const struct vif_stats *s)
+{
+#define VIF_COUNTER_PRINT(counter) fprintf(out, "%s." #counter " %" PRIu64 "\n", name, load_relaxed(&s->counter));
+	VIF_COUNTERS(VIF_COUNTER_PRINT)
+#undef VIF_COUNTER_PRINT
+}
+
+static void print_port(FILE *out, const char *name, const struct bridge_port_stats *s)
+{
+	const struct {
+		const char *name;
+		const uint64_t *value;
+	} counters[] = {
+		{"in_packets", &s->in_packets},
+		{"in_bytes", &s->in_bytes},
+		{"out_packets", &s->out_packets},
+		{"out_bytes", &s->out_bytes},
+		{"drop_runt", &s->drop_runt},
+		{"drop_same_port", &s->drop_same_port},
+		{"drop_reserved", &s->drop_reserved},
+		{"drop_too_long", &s->drop_too_long},
+		{"drop_full", &s->drop_full},
+	};
+
+	for (size_t i = 0; i < RTE_DIM(counters); i++)
+		fprintf(out, "%s.%s %" PRIu64 "\n", name, counters[i].name, load_relaxed(counters[i].value));
+}
+
+static void sum_up(struct vif_stats *sum, const struct vif_stats *s)
+{
+#define VIF_COUNTER_SUM(counter) sum->counter += load_relaxed(&s->counter);
+	VIF_COUNTERS(VIF_COUNTER_SUM)
+#undef VIF_COUNTER_SUM
+}
+
+void netback_print_stats(const struct netback *nb, FILE *out)
+{
+	const struct bridge *b = worker_bridge(nb->worker);
+	struct vif_stats total = nb->gone;
+	const struct device *d;
+	unsigned nr = 0;
+
+	TAILQ_FOREACH(d, &nb->devices, all) {
+		print_vif(out, d->vif.name, &d->vif.stats);
+		if (d->vif.queue)
+			print_port(out, d->vif.name, &d->worker_port.port->stats);
+		sum_up(&total, &d->vif.stats);
+		nr++;
+	}
+	for (unsigned i = 0; i < nb->nr_ports; i++)
+		print_port(out, nb->ports[i].port->name, &nb->ports[i].port->bridge_port.stats);
+	print_vif(out, "total", &total);
+	fprintf(out, "bridge.vifs %u\n", nr);
+	fprintf(out, "bridge.ports %u\n", nb->nr_ports);
+	fprintf(out, "bridge.learned %" PRIu64 "\n", load_relaxed(&b->learned));
+	fprintf(out, "bridge.moved %" PRIu64 "\n", load_relaxed(&b->moved));
+	fprintf(out, "bridge.not_learned %" PRIu64 "\n", load_relaxed(&b->not_learned));
+	fprintf(out, "bridge.flooded %" PRIu64 "\n", load_relaxed(&b->flooded));
+	fprintf(out, "worker.sleeps %" PRIu64 "\n", worker_sleeps(nb->worker));
+}

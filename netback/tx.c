@@ -1,0 +1,404 @@
+/*
+ * netback/tx.c - takes packets off the guest's tx ring and hands them to the bridge.   [hot]
+ *
+ *      guest                 ring                here                    port
+ *      fill request   -->   req_prod   -->   take  check  attach   -->  send
+ *      reuse buffer   <--   rsp_prod   <--   answer, wake if asked
+ *
+ * A burst in five steps over q->tx: finish what came back, take slots, plan packets (parse and list copies and maps), run
+ * one batch of copies and one of maps, build or refuse each packet. Small packets are copied whole; of larger ones the headers are copied
+ * and the pages attached, so that what is read twice cannot change between.
+ *
+ * Owns     a request slot from take to answer; a page from map to the free of the packet.
+ * Trusts   nothing behind q->tx.ring.sh: copied once, checked, used.
+ * Runs in  the worker; vif_tx_slot_freed in any thread. No lock, no allocation but from the pools, no system call but the wake.
+ * Fails    bad request: NETIF_RSP_ERROR; impossible ring: vif_fail(), and nothing is touched any more.
+ * Spec     xen/io/netif.h.
+ */
+#include <rte_lcore.h>
+
+#include "netback/vif.h"
+
+#define SLOT_MASK (VIF_RING_SLOTS - 1)
+
+static void tx_answer(struct vif_queue *q, uint16_t id, int16_t status)
+{
+	netif_txr_back_put(&q->tx.ring, &(struct netif_tx_response){.id = id, .status = status});
+}
+
+static void tx_push(struct vif_queue *q)
+{
+	if (q->tx.ring.rsp_prod != q->tx.ring.rsp_shown)
+		vif_wake(q, netif_txr_back_push(&q->tx.ring));
+}
+
+/* ---- pages that come back --------------------------------------------------------------------------------------- */
+
+void vif_tx_slot_freed(void *page, void *slot)
+{
+	struct vif_tx_slot *s = slot;
+	struct vif_queue *q = s->queue;
+
+	/* Only the worker's own lcore matches, and it changes the field itself, in vif_detach. */
+	if (load_relaxed(&q->lcore) == rte_lcore_id())
+		q->tx.done_slot[q->tx.nr_done++] = (uint16_t)(s - q->tx.slot);
+	else
+		rte_ring_mp_enqueue(q->tx.done, s); /* as many places as slots: never full */
+}
+
+/* Moves up to max slots that came back into slots[]. */
+static uint32_t tx_collect(struct vif_queue *q, struct vif_tx_slot *slots[], uint32_t max)
+{
+	uint32_t n = 0;
+
+	while (q->tx.nr_done && n < max)
+		slots[n++] = &q->tx.slot[q->tx.done_slot[--q->tx.nr_done]];
+	return n + rte_ring_sc_dequeue_burst(q->tx.done, (void **)&slots[n], max - n, NULL);
+}
+
+static void tx_release(struct vif_queue *q, struct vif_tx_slot *slots[], uint32_t n)
+{
+	grant_handle_t handles[VIF_TX_BURST];
+
+	for (uint32_t i = 0; i < n; i++) {
+		handles[i] = slots[i]->handle;
+		q->tx.free_slot[q->tx.nr_free++] = (uint16_t)(slots[i] - q->tx.slot);
+	}
+	hv_peer_unmap(q->peer, handles, n);
+	q->nr_attached -= n;
+}
+
+static void tx_finish(struct vif_queue *q)
+{
+	struct vif_tx_slot *slots[VIF_TX_BURST];
+	uint32_t n;
+
+	while (q->nr_attached && (n = tx_collect(q, slots, VIF_TX_BURST)) != 0) {
+		/* Unmapped first: an answered page is the guest's again. */
+		tx_release(q, slots, n);
+		for (uint32_t i = 0; i < n; i++)
+			tx_answer(q, slots[i]->id, NETIF_RSP_OKAY);
+	}
+}
+
+void vif_tx_finish(struct vif_queue *q)
+{
+	if (q->fault)
+		return;
+	tx_finish(q);
+	tx_push(q);
+}
+
+uint32_t vif_tx_reclaim(struct vif_queue *q)
+{
+	struct vif_tx_slot *slots[VIF_TX_BURST];
+	uint32_t n;
+
+	while (q->nr_attached && (n = tx_collect(q, slots, VIF_TX_BURST)) != 0)
+		tx_release(q, slots, n);
+	return q->nr_attached;
+}
+
+void vif_attach(struct vif_queue *q, bool *any_fault)
+{
+	q->any_fault = any_fault;
+	store_relaxed(&q->lcore, rte_lcore_id());
+}
+
+void vif_detach(struct vif_queue *q)
+{
+	store_relaxed(&q->lcore, VIF_LCORE_NONE);
+}
+
+/* ---- taking and planning ---------------------------------------------------------------------------------------- */
+
+/* Copies every published request out of the ring. False: the ring is impossible. */
+static bool tx_take(struct vif_queue *q)
+{
+	struct vif_tx *tx = &q->tx;
+	int n = netif_txr_back_pending(&tx->ring);
+
+	if (unlikely(n < 0)) {
+		vif_fail(q, VIF_FAULT_TX_RING);
+		return false;
+	}
+	/* Untaken and unanswered together never pass the ring's size, so taken[] has room. */
+	for (int i = 0; i < n; i++)
+		netif_txr_back_take(&tx->ring, &tx->taken[tx->taken_end++ & SLOT_MASK]);
+	if (n)
+		count_add(&q->stats->tx_slots, (uint64_t)n);
+	return true;
+}
+
+static uint64_t *tx_drop_counter(struct vif_queue *q, enum tx_chain_status status)
+{
+	switch (status) {
+	case TX_CHAIN_EXTRA:
+		return &q->stats->tx_drop_extra;
+	case TX_CHAIN_TOO_LONG:
+		return &q->stats->tx_drop_too_long;
+	case TX_CHAIN_TOO_SMALL:
+		return &q->stats->tx_drop_too_small;
+	default:
+		return &q->stats->tx_drop_bad_frag;
+	}
+}
+
+/* Answers every slot of the packet at taken_at. */
+static void tx_refuse(struct vif_queue *q, const struct tx_chain *c)
+{
+	struct vif_tx *tx = &q->tx;
+
+	for (uint32_t i = 0; i < c->nr_slots; i++) {
+		bool is_extra = i - c->first_extra < c->nr_extras;
+
+		tx_answer(q, tx->taken[(tx->taken_at + i) & SLOT_MASK].id, is_extra ? NETIF_RSP_NULL : NETIF_RSP_ERROR);
+	}
+	tx->taken_at += c->nr_slots;
+	tx->is_skipping = c->open;
+	count_add(tx_drop_counter(q, c->status), 1);
+}
+
+/* The rest of a packet that was too long. */
+static void tx_skip(struct vif_queue *q)
+{
+	struct vif_tx *tx = &q->tx;
+
+	while (tx->is_skipping && tx->taken_at != tx->taken_end) {
+		const struct netif_tx_request *r = &tx->taken[tx->taken_at++ & SLOT_MASK];
+
+		tx_answer(q, r->id, NETIF_RSP_ERROR);
+		tx->is_skipping = r->flags & NETTXF_more_data;
+	}
+}
+
+/* A buffer for the next bytes of w->m: its last segment, or a new one behind it. */
+static struct rte_mbuf *tx_room(struct vif_queue *q, struct vif_tx_work *w)
+{
+	struct rte_mbuf *last = rte_pktmbuf_lastseg(w->m), *m;
+
+	if (rte_pktmbuf_tailroom(last))
+		return last;
+	m = rte_pktmbuf_alloc(q->pool);
+	if (m) {
+		last->next = m;
+		w->m->nb_segs++;
+	}
+	return m;
+}
+
+/* Lists the copies for the packet's first bytes bytes. False: no buffer. */
+static bool tx_plan_copies(struct vif_queue *q, struct vif_tx_work *w, uint32_t bytes, uint32_t *nr_copy)
+{
+	uint32_t i = 0, from = 0;
+
+	w->copy_at = (uint16_t)*nr_copy;
+	while (bytes) {
+		const struct tx_frag *f = &w->chain.frag[i];
+		struct rte_mbuf *m = tx_room(q, w);
+		uint32_t len = RTE_MIN(bytes, (uint32_t)f->len - from);
+
+		if (!m)
+			return false;
+		len = RTE_MIN(len, (uint32_t)rte_pktmbuf_tailroom(m));
+		q->tx.copy[(*nr_copy)++] = (struct grant_copy_op){
+			.local = rte_pktmbuf_mtod_offset(m, void *, m->data_len),
+			.ref = f->ref,
+			.offset = (uint16_t)(f->offset + from),
+			.len = (uint16_t)len,
+		};
+		m->data_len = (uint16_t)(m->data_len + len);
+		w->m->pkt_len += len;
+		bytes -= len;
+		from += len;
+		if (from == f->len) {
+			i++;
+			from = 0;
+		}
+	}
+	w->nr_copy = (uint16_t)(*nr_copy - w->copy_at);
+	w->first_mapped_frag = (uint16_t)i;
+	w->mapped_from = (uint16_t)from;
+	return true;
+}
+
+static void tx_plan_maps(struct vif_queue *q, struct vif_tx_work *w, uint32_t *nr_map)
+{
+	w->map_at = (uint16_t)*nr_map;
+	w->nr_map = (uint16_t)(w->chain.nr_frags - w->first_mapped_frag);
+	for (uint32_t i = w->first_mapped_frag; i < w->chain.nr_frags; i++)
+		q->tx.map[(*nr_map)++] = (struct hv_map_op){.ref = w->chain.frag[i].ref, .readonly = true};
+}
+
+/* Plans the packet at taken_at, which is whole and well-formed. False: no buffer, and it was answered. */
+static bool tx_plan(struct vif_queue *q, struct vif_tx_work *w, uint32_t *nr_copy, uint32_t *nr_map)
+{
+	uint32_t total = w->chain.total_bytes, copy_before = *nr_copy;
+	bool is_copied = total <= VIF_TX_COPY_BYTES || !q->map_large;
+
+	q->tx.taken_at += w->chain.nr_slots;
+	w->nr_map = 0;
+	w->m = rte_pktmbuf_alloc(q->pool);
+	if (w->m && tx_plan_copies(q, w, is_copied ? total : VIF_TX_HEADER_BYTES, nr_copy)) {
+		if (!is_copied)
+			tx_plan_maps(q, w, nr_map);
+		return true;
+	}
+	*nr_copy = copy_before;
+	rte_pktmbuf_free(w->m);
+	for (uint32_t i = 0; i < w->chain.nr_frags; i++)
+		tx_answer(q, w->chain.frag[i].id, NETIF_RSP_DROPPED);
+	count_add(&q->stats->tx_drop_no_mbuf, 1);
+	return false;
+}
+
+/* Plans up to n packets into work[]; returns how many. */
+static uint16_t tx_plan_burst(struct vif_queue *q, uint16_t n, uint32_t *nr_copy, uint32_t *nr_map)
+{
+	struct vif_tx *tx = &q->tx;
+	uint16_t nr = 0;
+
+	tx_skip(q);
+	while (nr < n && *nr_copy + VIF_TX_PACKET_OPS <= VIF_OPS && *nr_map + TX_MAX_FRAGS <= VIF_OPS) {
+		struct vif_tx_work *w = &tx->work[nr];
+
+		tx_chain_parse(tx->taken, SLOT_MASK, tx->taken_at, tx->taken_end - tx->taken_at, &w->chain);
+		if (w->chain.status == TX_CHAIN_INCOMPLETE)
+			break;
+		if (unlikely(w->chain.status == TX_CHAIN_BAD_EXTRA)) {
+			vif_fail(q, VIF_FAULT_TX_EXTRA);
+			break;
+		}
+		if (unlikely(w->chain.status != TX_CHAIN_OK)) {
+			tx_refuse(q, &w->chain);
+			tx_skip(q);
+		} else if (tx_plan(q, w, nr_copy, nr_map)) {
+			nr++;
+		}
+	}
+	return nr;
+}
+
+/* ---- building packets -------------------------------------------------------------------------------------------- */
+
+static bool tx_all_granted(const struct vif_queue *q, const struct vif_tx_work *w)
+{
+	for (uint32_t i = 0; i < w->nr_copy; i++)
+		if (q->tx.copy[w->copy_at + i].status != GNTST_okay)
+			return false;
+	for (uint32_t i = 0; i < w->nr_map; i++)
+		if (q->tx.map[w->map_at + i].status != GNTST_okay)
+			return false;
+	return true;
+}
+
+/* Gives back what was mapped, frees, answers: the packet is not to be. */
+static void tx_reject(struct vif_queue *q, struct vif_tx_work *w, int16_t status)
+{
+	for (uint32_t i = 0; i < w->nr_map; i++)
+		if (q->tx.map[w->map_at + i].status == GNTST_okay)
+			hv_peer_unmap(q->peer, &q->tx.map[w->map_at + i].handle, 1);
+	rte_pktmbuf_free(w->m);
+	for (uint32_t i = 0; i < w->chain.nr_frags; i++)
+		tx_answer(q, w->chain.frag[i].id, status);
+}
+
+/* Hangs one mapped page behind the packet. */
+static void tx_attach(struct vif_queue *q, struct vif_tx_work *w, uint32_t frag, struct rte_mbuf *seg, struct rte_mbuf *last)
+{
+	const struct hv_map_op *map = &q->tx.map[w->map_at + frag - w->first_mapped_frag];
+	const struct tx_frag *f = &w->chain.frag[frag];
+	uint16_t from = frag == w->first_mapped_frag ? w->mapped_from : 0;
+	struct vif_tx_slot *s = &q->tx.slot[q->tx.free_slot[--q->tx.nr_free]];
+	uint8_t *bytes = (uint8_t *)map->page + f->offset + from;
+
+	s->handle = map->handle;
+	s->id = f->id;
+	rte_mbuf_ext_refcnt_set(&s->shinfo, 1);
+	rte_pktmbuf_attach_extbuf(seg, bytes, (rte_iova_t)(uintptr_t)bytes, (uint16_t)(f->len - from), &s->shinfo);
+	seg->data_len = (uint16_t)(f->len - from);
+	last->next = seg;
+	w->m->nb_segs++;
+	w->m->pkt_len += seg->data_len;
+	q->nr_attached++;
+}
+
+/* True: w->m is a whole packet. */
+static bool tx_build(struct vif_queue *q, struct vif_tx_work *w)
+{
+	struct rte_mbuf *segs[TX_MAX_FRAGS], *last = w->m;
+
+	if (unlikely(!tx_all_granted(q, w))) {
+		tx_reject(q, w, NETIF_RSP_ERROR);
+		count_add(&q->stats->tx_drop_bad_grant, 1);
+		return false;
+	}
+	if (w->nr_map && rte_pktmbuf_alloc_bulk(q->ext_pool, segs, w->nr_map) < 0) {
+		tx_reject(q, w, NETIF_RSP_DROPPED);
+		count_add(&q->stats->tx_drop_no_mbuf, 1);
+		return false;
+	}
+	/* What was copied whole is the guest's again at once. */
+	for (uint32_t i = 0; i < w->first_mapped_frag; i++)
+		tx_answer(q, w->chain.frag[i].id, NETIF_RSP_OKAY);
+	for (uint32_t i = 0; i < w->nr_map; i++) {
+		tx_attach(q, w, w->first_mapped_frag + i, segs[i], last);
+		last = segs[i];
+	}
+	count_add(w->nr_map ? &q->stats->tx_mapped : &q->stats->tx_copied, 1);
+	if (w->chain.csum_blank) {
+		if (checksum_fill(w->m) < 0) {
+			rte_pktmbuf_free(w->m); /* its pages are answered as they come back */
+			count_add(&q->stats->tx_drop_checksum, 1);
+			return false;
+		}
+		count_add(&q->stats->tx_checksums, 1);
+	}
+	return true;
+}
+
+uint16_t vif_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct vif_queue *q = queue;
+	uint32_t nr_copy = 0, nr_map = 0;
+	uint16_t planned, out = 0;
+	uint64_t bytes = 0;
+
+	if (unlikely(q->fault))
+		return 0;
+	tx_finish(q);
+	if (unlikely(!tx_take(q)))
+		return 0;
+	planned = tx_plan_burst(q, RTE_MIN(n, VIF_TX_BURST), &nr_copy, &nr_map);
+	if (nr_copy)
+		hv_peer_copy(q->peer, q->tx.copy, nr_copy);
+	if (nr_map)
+		hv_peer_map(q->peer, q->tx.map, nr_map);
+	for (uint16_t i = 0; i < planned; i++) {
+		if (!tx_build(q, &q->tx.work[i]))
+			continue;
+		pkts[out] = q->tx.work[i].m;
+		bytes += pkts[out++]->pkt_len;
+	}
+	if (out) {
+		count_add(&q->stats->tx_packets, out);
+		count_add(&q->stats->tx_bytes, bytes);
+	}
+	tx_push(q);
+	return out;
+}
+
+bool vif_arm(struct vif_queue *q)
+{
+	uint32_t left = q->tx.taken_end - q->tx.taken_at;
+	struct tx_chain c;
+
+	if (q->fault)
+		return false;
+	vif_tx_finish(q);
+	if (netif_txr_back_final_check(&q->tx.ring))
+		return true;
+	/* Slots taken but not yet worked on count as work, the beginning of an unfinished packet does not. */
+	tx_chain_parse(q->tx.taken, SLOT_MASK, q->tx.taken_at, left, &c);
+	return left && c.status != TX_CHAIN_INCOMPLETE;
+}

@@ -1,0 +1,204 @@
+/*
+ * netback/vif.h - a virtual interface: what it is, and its queue while it is connected.
+ *
+ *      vif          lives as long as its directory in the store: name, MAC, counters, its port on the bridge
+ *      vif_queue    lives from connect until the last packet that borrows a guest page has come back, which may be
+ *                   after disconnect: rings, event channel, slots in flight, the peer that keeps the pages mapped
+ *
+ * Owns     a tx slot from take to answer; a mapped page from map until the packet is freed, in whichever thread.
+ * Trusts   nothing behind the rings.
+ * Runs in  control thread: create, connect, disconnect, destroy. Worker: vif_tx_burst, vif_rx_burst, vif_arm, vif_detach.
+ *          Any thread: freeing a packet.
+ * Spec     xen/io/netif.h.
+ */
+#ifndef SLUICE_NETBACK_VIF_H
+#define SLUICE_NETBACK_VIF_H
+
+#include <sys/queue.h>
+
+#include <rte_ring.h>
+
+#include "hv/hv.h"
+#include "netback/bridge.h"
+#include "netback/tx_chain.h"
+
+#define VIF_RING_SLOTS 256    /* of both rings: one page each */
+#define VIF_TX_BURST 64       /* packets looked at in one call */
+#define VIF_TX_COPY_BYTES 256 /* packets up to here are copied, longer ones mapped */
+#define VIF_TX_HEADER_BYTES 128
+#define VIF_OPS 256      /* copies or maps in one batch */
+#define VIF_TX_PACKET_OPS 64 /* most that one packet needs: 18 fragments cut at mbuf ends */
+#define VIF_MAX_FRAME 65535
+#define VIF_LCORE_NONE (UINT32_MAX - 1) /* no thread has it; LCORE_ID_ANY is what threads unknown to the EAL have */
+
+enum vif_fault {
+	VIF_FAULT_NONE,
+	VIF_FAULT_TX_RING,
+	VIF_FAULT_RX_RING,
+	VIF_FAULT_TX_EXTRA,
+};
+
+/* Name, and what it counts. Written by the worker. */
+#define VIF_COUNTERS(X)                                                                      \
+	X(tx_packets)          /* from the guest, given to the bridge */                     \
+	X(tx_bytes)                                                                          \
+	X(tx_slots)            /* requests taken */                                          \
+	X(tx_copied)           /* packets copied whole */                                    \
+	X(tx_mapped)           /* packets whose pages were attached */                       \
+	X(tx_checksums)        /* filled in for the guest */                                 \
+	X(tx_drop_extra)       /* refused: extra info, not offered */                        \
+	X(tx_drop_too_long)    /* refused: more slots than XEN_NETIF_NR_SLOTS_MIN */         \
+	X(tx_drop_too_small)   /* refused: no Ethernet header */                             \
+	X(tx_drop_bad_frag)    /* refused: empty fragment, page crossed, sizes do not add */ \
+	X(tx_drop_bad_grant)   /* refused: a grant that does not let us */                   \
+	X(tx_drop_checksum)    /* refused: blank checksum in what is not TCP or UDP */       \
+	X(tx_drop_no_mbuf)     /* we had no buffer */                                        \
+	X(rx_packets)          /* to the guest */                                            \
+	X(rx_bytes)                                                                          \
+	X(rx_slots)            /* requests answered */                                       \
+	X(rx_drop_no_request)  /* the guest had posted too few buffers */                    \
+	X(rx_drop_too_long)    /* longer than the guest can take */                          \
+	X(rx_drop_bad_grant)   /* a grant that does not let us */                            \
+	X(notify_sent)                                                                       \
+	X(notify_suppressed)   /* the guest had not asked */                                 \
+	X(events)              /* wake-ups that the guest sent */
+
+struct vif_stats {
+#define VIF_COUNTER_FIELD(name) uint64_t name;
+	VIF_COUNTERS(VIF_COUNTER_FIELD)
+#undef VIF_COUNTER_FIELD
+};
+
+struct vif_queue;
+
+/* One mapped page on its way through the world. Its index is its place in the queue's array. */
+struct vif_tx_slot {
+	struct rte_mbuf_ext_shared_info shinfo;
+	struct vif_queue *queue;
+	grant_handle_t handle;
+	uint16_t id;
+};
+
+/* One packet of the burst being taken. */
+struct vif_tx_work {
+	struct tx_chain chain;
+	struct rte_mbuf *m;
+	uint16_t copy_at, nr_copy;
+	uint16_t map_at, nr_map;
+	uint16_t first_mapped_frag, mapped_from; /* the first mapped fragment, and the byte in it where mapping begins */
+};
+
+struct vif_tx {
+	struct netif_txr_back ring;
+	uint32_t taken_at, taken_end; /* of taken[], free-running */
+	bool is_skipping;             /* the rest of a packet that was too long is being refused */
+	uint16_t nr_free, nr_done;
+	struct rte_ring *done; /* slots freed in other threads */
+	uint16_t free_slot[VIF_RING_SLOTS];
+	uint16_t done_slot[VIF_RING_SLOTS]; /* slots freed in the worker */
+	struct netif_tx_request taken[VIF_RING_SLOTS];
+	struct vif_tx_slot slot[VIF_RING_SLOTS];
+	struct vif_tx_work work[VIF_TX_BURST];
+	struct grant_copy_op copy[VIF_OPS];
+	struct hv_map_op map[VIF_OPS];
+};
+
+struct vif_rx {
+	struct netif_rxr_back ring;
+	struct netif_rx_response rsp[VIF_OPS];
+	struct grant_copy_op copy[VIF_OPS];
+	uint16_t copy_rsp[VIF_OPS]; /* which response a copy belongs to */
+	uint16_t rsp_packet[VIF_OPS]; /* where the packet of a response begins in rsp[] */
+};
+
+struct vif_queue {
+	struct hv *hv;
+	struct hv_peer *peer;
+	struct vif_stats *stats; /* the vif's; not touched once detached */
+	struct rte_mempool *pool;     /* with data room */
+	struct rte_mempool *ext_pool; /* without */
+	evtchn_port_t port;
+	int event_fd;
+	uint32_t lcore;          /* the worker's lcore id while attached: it frees without the ring */
+	uint32_t nr_attached;    /* pages out in the world */
+	uint32_t max_frame;      /* what the guest can take */
+	enum vif_fault fault;    /* set once by the worker, read by the control thread */
+	bool *any_fault;         /* the worker's: some queue of its has failed */
+	bool map_large;          /* hv_map_is_cheap */
+	void *tx_area, *rx_area;
+	struct vif_tx tx;
+	struct vif_rx rx;
+	TAILQ_ENTRY(vif_queue) lingering;
+};
+
+/* What connect needs to know. */
+struct vif_keys {
+	grant_ref_t tx_ring_ref, rx_ring_ref;
+	evtchn_port_t remote_port;
+	bool sg;     /* the guest takes packets longer than a page */
+};
+
+struct vif {
+	char name[32]; /* "vif3.0" */
+	domid_t domid;
+	unsigned devid;
+	struct rte_ether_addr mac; /* the guest's */
+	struct vif_queue *queue;   /* NULL while not connected */
+	struct vif_stats stats;
+};
+
+/* Maps the rings and binds the event channel. -EINVAL, -EACCES: bad ring grants; *what names what failed, a literal. */
+int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, struct rte_mempool *pool,
+		     struct rte_mempool *ext_pool, struct vif_stats *stats, struct vif_queue **out, const char **what);
+/*
+ * Lets go of rings and event channel. The worker has detached the queue before. True: the queue is freed. False: packets
+ * out there still borrow guest pages; vif_queue_drain must be called until it says true.
+ */
+bool vif_queue_disconnect(struct vif_queue *q);
+bool vif_queue_drain(struct vif_queue *q);
+
+const char *vif_fault_text(enum vif_fault fault);
+
+/* ---- hot, in the worker ----------------------------------------------------------------------------------------- */
+
+/* Guest -> world: up to n packets, as an ethdev's receive. */
+uint16_t vif_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
+/* World -> guest: takes all n; those the guest has no room for are dropped and counted. */
+uint16_t vif_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
+/* Before sleep: true when there is more to do already. */
+bool vif_arm(struct vif_queue *q);
+/* Pages that others still hold: while there are some, somebody must look now and then (vif_tx_finish). */
+static inline bool vif_has_attached(const struct vif_queue *q)
+{
+	return q->nr_attached != 0;
+}
+/* Answers what came back. */
+void vif_tx_finish(struct vif_queue *q);
+/* The first thing the worker does with a queue. any_fault becomes true when the queue fails. */
+void vif_attach(struct vif_queue *q, bool *any_fault);
+/* The last thing the worker does with a queue: from now on packets come back through the ring of done slots alone. */
+void vif_detach(struct vif_queue *q);
+/* A packet's last reference went: any thread. */
+void vif_tx_slot_freed(void *page, void *slot);
+/* Unmaps what came back without answering it; for a detached queue. Returns how many pages are still out. */
+uint32_t vif_tx_reclaim(struct vif_queue *q);
+
+/* Fills in a blank TCP or UDP checksum. -EINVAL: this is no such packet.   [hot] */
+int checksum_fill(struct rte_mbuf *m);
+
+static inline void vif_fail(struct vif_queue *q, enum vif_fault fault)
+{
+	if (q->fault != VIF_FAULT_NONE)
+		return;
+	store_release(&q->fault, fault); /* pairs with the control thread's acquire: counters before the fault */
+	*q->any_fault = true;
+}
+
+static inline void vif_wake(struct vif_queue *q, bool is_wanted)
+{
+	if (is_wanted)
+		hv_notify(q->hv, q->port);
+	count_add(is_wanted ? &q->stats->notify_sent : &q->stats->notify_suppressed, 1);
+}
+
+#endif
