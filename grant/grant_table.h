@@ -1,5 +1,5 @@
 /*
- * grant/grant_table.h - the granter: a domain's own grant table, version 1.
+ * grant/grant_table.h - the granter: a domain's own grant table, version 1.   [hot: alloc, free, permit, in_use, end]
  *
  *      alloc ref --> permit(ref, who, frame, ro) --> peer maps or copies --> end --> free ref
  *                                                      (reading/writing bits set while it does)
