@@ -104,7 +104,7 @@ static void mem_submit(struct disk_queue *queue, struct disk_io *io)
 	struct mem_queue *q = (struct mem_queue *)queue;
 	char *at = q->content + io->offset_bytes;
 
-	for (unsigned i = 0; i < io->nr_iov; i++) {
+	for (unsigned i = 0; i < io->nr_iov; i++) { /* a flush has none */
 		const struct iovec *v = &io->iov[i];
 
 		if (io->op == DISK_READ)

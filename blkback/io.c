@@ -139,6 +139,7 @@ static void io_submit_flush(struct io *io, struct io_request *r)
 	struct io_request **tail = &io->flushes;
 
 	r->disk.op = DISK_FLUSH;
+	r->disk.offset_bytes = 0; /* the guest's sector number means nothing here */
 	r->disk.nr_iov = r->disk.iov_at = r->disk.retries = 0;
 	r->disk.left_bytes = 0;
 	r->writes_before = io->nr_writes;

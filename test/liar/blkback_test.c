@@ -1,0 +1,248 @@
+/*
+ * test/liar/blkback_test.c - a guest that lies on its block ring harms only itself.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "blk_box.h"
+#include "liar.h"
+#include "test.h"
+
+#define SECTORS 4096u
+#define BAD_REF 900u /* beyond what was granted */
+
+static const struct disk_engine *const engines[] = {&disk_uring, &disk_aio, &disk_mem};
+
+static void start(struct blk_box *box, const struct disk_engine *engine, unsigned ring_pages)
+{
+	struct blk_box_options opt = {.engine = engine, .ring_pages = ring_pages, .sectors = SECTORS, .busy_poll_us = 10};
+
+	blk_box_start(box, &opt);
+}
+
+/* The device is still there, and right. */
+static void assert_serves(struct blk_box *box)
+{
+	struct blkif_request write = blk_box_request(box, BLKIF_OP_WRITE, 71, 64, 0, 1);
+	struct blkif_request read = blk_box_request(box, BLKIF_OP_READ, 72, 64, 1, 1);
+
+	memset(blk_box_data(box, 0), 0x5a, PAGE_BYTES);
+	memset(blk_box_data(box, 1), 0, PAGE_BYTES);
+	assert_int_equal(blk_box_do(box, &write), BLKIF_RSP_OKAY);
+	assert_int_equal(blk_box_do(box, &read), BLKIF_RSP_OKAY);
+	assert_memory_equal(blk_box_data(box, 0), blk_box_data(box, 1), PAGE_BYTES);
+	assert_false(blk_box_grants_in_use(box));
+}
+
+static void nonsense_is_answered_and_the_device_goes_on(void **state)
+{
+	static const struct {
+		uint8_t op, nr_segments, first, last;
+		uint64_t sector;
+		int16_t status;
+	} lies[] = {
+		{BLKIF_OP_WRITE_BARRIER, 1, 0, 7, 0, BLKIF_RSP_EOPNOTSUPP},
+		{BLKIF_OP_DISCARD, 0, 0, 0, 0, BLKIF_RSP_EOPNOTSUPP},
+		{BLKIF_OP_INDIRECT, 255, 255, 255, UINT64_MAX, BLKIF_RSP_EOPNOTSUPP},
+		{200, 200, 200, 200, UINT64_MAX, BLKIF_RSP_EOPNOTSUPP},
+		{BLKIF_OP_READ, 0, 0, 7, 0, BLKIF_RSP_ERROR},
+		{BLKIF_OP_READ, 12, 0, 7, 0, BLKIF_RSP_ERROR},
+		{BLKIF_OP_WRITE, 255, 0, 7, 0, BLKIF_RSP_ERROR},
+		{BLKIF_OP_WRITE, 1, 0, 255, 0, BLKIF_RSP_ERROR},
+		{BLKIF_OP_WRITE, 1, 7, 0, 0, BLKIF_RSP_ERROR},
+		{BLKIF_OP_READ, 1, 0, 7, SECTORS - 7, BLKIF_RSP_ERROR},
+		{BLKIF_OP_WRITE, 1, 0, 7, UINT64_MAX, BLKIF_RSP_ERROR},
+		{BLKIF_OP_FLUSH_DISKCACHE, 3, 0, 7, 0, BLKIF_RSP_ERROR},
+	};
+
+	for (size_t e = 0; e < ARRAY_LEN(engines); e++) {
+		struct blk_box box;
+
+		start(&box, engines[e], 1);
+		for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
+			struct blkif_request req = blk_box_request(&box, lies[i].op, i, lies[i].sector, 0, 1);
+
+			req.nr_segments = lies[i].nr_segments;
+			req.seg[0].first_sect = lies[i].first;
+			req.seg[0].last_sect = lies[i].last;
+			assert_int_equal(blk_box_do(&box, &req), lies[i].status);
+		}
+		assert_serves(&box);
+		assert_int_equal(queue_fault(box.queue), QUEUE_FAULT_NONE);
+		blk_box_finish(&box);
+	}
+}
+
+static void a_bad_grant_is_found_at_every_segment(void **state)
+{
+	for (size_t e = 0; e < ARRAY_LEN(engines); e++) {
+		struct blk_box box;
+		grant_ref_t bad[3];
+
+		start(&box, engines[e], 1);
+		bad[0] = BAD_REF;
+		bad[1] = UINT32_MAX;
+		bad[2] = grant_box_grant(&box.grants, BOX_FRAMES + 5, false); /* a frame the guest does not have */
+		for (unsigned i = 0; i < BLKIF_MAX_SEGMENTS_PER_REQUEST; i++)
+			for (unsigned b = 0; b < ARRAY_LEN(bad); b++) {
+				struct blkif_request req =
+					blk_box_request(&box, BLKIF_OP_WRITE, i, 0, 0, BLKIF_MAX_SEGMENTS_PER_REQUEST);
+
+				memset(blk_box_data(&box, 0), 0xbb, BLKIF_MAX_SEGMENTS_PER_REQUEST * PAGE_BYTES);
+				req.seg[i].gref = bad[b];
+				assert_int_equal(blk_box_do(&box, &req), BLKIF_RSP_ERROR);
+				assert_false(blk_box_grants_in_use(&box));
+			}
+		/* Nothing of those writes has reached the disk. */
+		struct blkif_request read = blk_box_request(&box, BLKIF_OP_READ, 1, 0, 0, BLKIF_MAX_SEGMENTS_PER_REQUEST);
+
+		assert_int_equal(blk_box_do(&box, &read), BLKIF_RSP_OKAY);
+		for (unsigned i = 0; i < BLKIF_MAX_SEGMENTS_PER_REQUEST * PAGE_BYTES; i++)
+			assert_int_equal(blk_box_data(&box, 0)[i], 0);
+		assert_serves(&box);
+		blk_box_finish(&box);
+	}
+}
+
+static void an_impossible_producer_index_stops_the_device(void **state)
+{
+	for (unsigned order = 0; order <= BLKIF_MAX_RING_ORDER; order++) {
+		const uint32_t lies[] = {(32u << order) + 1, 1u << 31, UINT32_MAX};
+
+		for (unsigned i = 0; i < ARRAY_LEN(lies); i++) {
+			struct blk_box box;
+
+			start(&box, engines[(order + i) % ARRAY_LEN(engines)], 1u << order);
+			assert_serves(&box);
+			store_relaxed(&box.front.sh->head.req_prod, box.front.req_prod + lies[i]);
+			blk_box_ring_bell(&box);
+			assert_int_equal(blk_box_wait_fault(&box), QUEUE_FAULT_RING);
+			assert_int_equal(load_relaxed(&box.stats.ring_errors), 1);
+			assert_false(blk_box_grants_in_use(&box));
+			/* The ring is not looked at any more, whatever it says now. */
+			store_relaxed(&box.front.sh->head.req_prod, box.front.req_prod);
+			blk_box_ring_bell(&box);
+			blk_box_finish(&box);
+		}
+	}
+}
+
+static void events_without_requests_change_nothing(void **state)
+{
+	struct blk_box box;
+
+	start(&box, &disk_uring, 1);
+	while (load_relaxed(&box.stats.events_spurious) < 200)
+		blk_box_ring_bell(&box);
+	assert_serves(&box);
+	blk_box_finish(&box);
+}
+
+/* Writes all over the request slots, with values that are often nearly right. */
+LIAR_CODE static void flip_slots(void *arg, uint32_t random)
+{
+	struct blk_box *box = arg;
+	uint8_t *slots = (uint8_t *)&box->front.sh->slot[0];
+	uint32_t at = random % (31 * 112);
+
+	slots[at] = (uint8_t)(random >> 24 & (random & 64 ? 0x0f : 0xff));
+}
+
+/* Flips end and begin of the grants that the requests name. */
+LIAR_CODE static void flip_grants(void *arg, uint32_t random)
+{
+	struct blk_box *box = arg;
+	struct grant_entry_v1 *entry = &box->grants.entries_sh[box->ref[random % 24]];
+
+	/* Any data frame, and frames that do not exist; not the ring, which the guest would only spoil for itself. */
+	if (random & 0x100)
+		((volatile struct grant_entry_v1 *)entry)->frame = BLK_BOX_RING_FRAMES + (random >> 16 & 0x7f);
+	else
+		fetch_and_acq_rel(&entry->flags, (uint16_t)~GTF_readonly);
+	if (random & 0x200)
+		fetch_or_acq_rel(&entry->flags, (uint16_t)GTF_readonly);
+}
+
+/* Sends bursts while the liar is at work. Every request gets exactly one answer, in whatever words. */
+static void send_while(struct blk_box *box, void (*mischief)(void *, uint32_t))
+{
+	struct blkif_response rsp;
+	struct liar liar;
+
+	liar_start(&liar, mischief, box);
+	for (unsigned round = 0; round < 300; round++) {
+		for (unsigned i = 0; i < 16; i++) {
+			uint8_t op = i % 5 == 4 ? BLKIF_OP_FLUSH_DISKCACHE : i & 1;
+			struct blkif_request req = blk_box_request(box, op, i, i * 8, i, op <= 1 ? 1 + i % 8 : 0);
+
+			blk_box_put(box, &req);
+		}
+		blk_box_push(box);
+		for (unsigned i = 0; i < 16; i++)
+			assert_true(blk_box_answer(box, &rsp));
+	}
+	liar_stop(&liar);
+}
+
+static void slots_that_change_while_they_are_read_harm_nobody(void **state)
+{
+	for (size_t e = 0; e < ARRAY_LEN(engines); e++) {
+		struct blk_box box;
+
+		start(&box, engines[e], 1);
+		send_while(&box, flip_slots);
+		assert_int_equal(queue_fault(box.queue), QUEUE_FAULT_NONE);
+		assert_serves(&box);
+		blk_box_finish(&box);
+	}
+}
+
+static void grants_that_change_while_they_are_used_harm_nobody(void **state)
+{
+	for (size_t e = 0; e < ARRAY_LEN(engines); e++) {
+		struct blk_box box;
+
+		start(&box, engines[e], 1);
+		send_while(&box, flip_grants);
+		for (unsigned i = 0; i < BLK_BOX_DATA_FRAMES; i++)
+			grant_table_permit(box.grants.table, box.ref[i], BOX_MAPPER, BLK_BOX_RING_FRAMES + i, false);
+		assert_serves(&box);
+		blk_box_finish(&box);
+	}
+}
+
+static void stopping_with_requests_in_flight_lets_go_of_everything(void **state)
+{
+	for (size_t e = 0; e < ARRAY_LEN(engines); e++)
+		for (unsigned round = 0; round < 20; round++) {
+			struct blk_box box;
+
+			start(&box, engines[e], 16);
+			for (unsigned i = 0; i < 200; i++) {
+				struct blkif_request req = blk_box_request(&box, i & 1, i, i * 8 % SECTORS, i % 40, 8);
+
+				blk_box_put(&box, &req);
+			}
+			blk_box_push(&box);
+			queue_stop(box.queue);
+			box.queue = NULL;
+			assert_false(blk_box_grants_in_use(&box));
+			assert_int_equal(blk_box_start_queue(&box, 0), 0); /* the image and the engine are free again */
+			blk_box_finish(&box);
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nonsense_is_answered_and_the_device_goes_on),
+		cmocka_unit_test(a_bad_grant_is_found_at_every_segment),
+		cmocka_unit_test(an_impossible_producer_index_stops_the_device),
+		cmocka_unit_test(events_without_requests_change_nothing),
+		cmocka_unit_test(slots_that_change_while_they_are_read_harm_nobody),
+		cmocka_unit_test(grants_that_change_while_they_are_used_harm_nobody),
+		cmocka_unit_test(stopping_with_requests_in_flight_lets_go_of_everything),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
