@@ -54,6 +54,7 @@ struct disk_queue_config {
 	unsigned depth;          /* most that will ever be in flight */
 	const struct iovec *ram; /* where the pages of iov may lie, to register; at most GATE_MAX_EXTENTS; copied */
 	unsigned nr_ram;
+	const uint32_t *ram_epoch; /* changes when pages of ram were replaced; NULL: never (hv_peer_ram_epoch) */
 	int wake_fd[DISK_NR_WAKE_FDS]; /* readable: wait returns, poll says which; -1: none */
 };
 

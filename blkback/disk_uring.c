@@ -7,7 +7,8 @@
  *
  * The image is a registered file. Guest RAM becomes registered ("fixed") buffers chunk by chunk, when a chunk sees its first
  * I/O: a guest that uses little of its memory for I/O has little of it pinned, and connecting a device costs nothing.
- * A request that lies in one piece within a chunk goes as a fixed read or write, any other as readv or writev.
+ * A request that lies in one piece within a chunk goes as a fixed read or write, any other as readv or writev. A registered
+ * buffer keeps the pages it was made of: when the guest gave frames back (ram_epoch), all are made anew.
  *
  * Runs in  create too: the queue's thread, because the kernel is told that it is the only one to submit.
  * Fails    what this kernel lacks (single issuer, deferred task work, registering) is done without.
@@ -19,6 +20,7 @@
 
 #include "blkback/disk_image.h"
 #include "grant/gate.h"
+#include "rings/atomics.h"
 #include "hv/log.h"
 
 #define URING_MIN_CHUNK_BYTES (UINT64_C(1) << 20)
@@ -42,6 +44,8 @@ struct uring_queue {
 	unsigned chunk_shift;
 	unsigned nr_chunks; /* 0: no fixed buffers */
 	bool *is_fixed;     /* by chunk */
+	const uint32_t *ram_epoch;
+	uint32_t seen_epoch; /* that the registered chunks belong to */
 	unsigned nr_ram;
 	struct uring_ram ram[GATE_MAX_EXTENTS];
 };
@@ -107,6 +111,7 @@ static int uring_create(const struct disk_queue_config *config, struct disk_queu
 		q->fd = 0;
 		q->fd_flags = IOSQE_FIXED_FILE;
 	}
+	q->ram_epoch = config->ram_epoch;
 	uring_prepare_ram(q, config->ram, config->nr_ram);
 	*out = &q->base;
 	return 0;
@@ -139,11 +144,24 @@ static bool uring_fix_chunk(struct uring_queue *q, const struct uring_ram *ram, 
 	return false;
 }
 
+/* Pages of the guest's RAM were replaced: registered chunks may hold the old ones. Each is registered anew at its next I/O. */
+static void uring_check_epoch(struct uring_queue *q)
+{
+	/* Pairs with the release of who replaced them, before the guest could ask for I/O there. */
+	uint32_t epoch = q->ram_epoch ? load_acquire(q->ram_epoch) : 0;
+
+	if (epoch == q->seen_epoch)
+		return;
+	q->seen_epoch = epoch;
+	memset(q->is_fixed, 0, q->nr_chunks * sizeof(q->is_fixed[0]));
+}
+
 /* The registered buffer that holds all of v, or -1. */
 static int uring_fixed_index(struct uring_queue *q, const struct iovec *v)
 {
 	if (!q->nr_chunks)
 		return -1;
+	uring_check_epoch(q);
 	for (unsigned i = 0; i < q->nr_ram; i++) {
 		const struct uring_ram *ram = &q->ram[i];
 		uint64_t at = (uint64_t)((char *)v->iov_base - ram->base);

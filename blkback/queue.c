@@ -181,6 +181,7 @@ static int queue_open_engine(struct queue *q)
 		.depth = q->io.nr_requests,
 		.ram = ram,
 		.nr_ram = hv_peer_ram(q->io.peer, ram),
+		.ram_epoch = hv_peer_ram_epoch(q->io.peer),
 		.wake_fd = {q->event_fd, q->stop_fd},
 	};
 

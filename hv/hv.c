@@ -188,3 +188,8 @@ unsigned hv_peer_ram(const struct hv_peer *peer, struct iovec ram[GATE_MAX_EXTEN
 {
 	return peer->hv->ops->peer_ram(peer, ram);
 }
+
+const uint32_t *hv_peer_ram_epoch(const struct hv_peer *peer)
+{
+	return peer->hv->ops->peer_ram_epoch ? peer->hv->ops->peer_ram_epoch(peer) : NULL;
+}

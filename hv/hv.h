@@ -130,5 +130,10 @@ unsigned hv_peer_copy(struct hv_peer *peer, struct grant_copy_op ops[], unsigned
  * Valid while the peer is open. Never to be touched but through map and copy.
  */
 unsigned hv_peer_ram(const struct hv_peer *peer, struct iovec ram[GATE_MAX_EXTENTS]);
+/*
+ * Changes whenever frames of that RAM were taken away (decrease_reservation): what was registered before may no longer be the
+ * peer's memory, and must be registered anew. Read it with load_acquire. NULL where that cannot happen. Valid while the peer is open.
+ */
+const uint32_t *hv_peer_ram_epoch(const struct hv_peer *peer);
 
 #endif

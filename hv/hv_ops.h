@@ -43,6 +43,7 @@ struct hv_ops {
 	unsigned (*peer_unmap)(struct hv_peer *peer, const grant_handle_t handles[], unsigned n);  /* hot */
 	unsigned (*peer_copy)(struct hv_peer *peer, struct grant_copy_op ops[], unsigned n);       /* hot */
 	unsigned (*peer_ram)(const struct hv_peer *peer, struct iovec ram[GATE_MAX_EXTENTS]);
+	const uint32_t *(*peer_ram_epoch)(const struct hv_peer *peer); /* may be NULL */
 };
 
 struct hv {

@@ -113,7 +113,7 @@ struct local_private {
 	uint32_t nr_grants; /* S, once */
 	uint32_t nr_vcpus;  /* S, once */
 	uint32_t dying;     /* S: the domain is being destroyed; give it back */
-	uint32_t pad;
+	uint32_t ram_epoch; /* S: counted up after frames were taken away (decrease_reservation) */
 	uint32_t vcpu_polling[LOCAL_MAX_VCPUS]; /* S: in SCHEDOP_poll: wake it for masked ports too */
 	uint8_t port_vcpu[LOCAL_MAX_PORTS];     /* S: which vcpu a port's events go to */
 };

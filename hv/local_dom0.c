@@ -132,4 +132,5 @@ static const struct hv_ops local_dom0_ops = {
 	.peer_unmap = local_peer_unmap,
 	.peer_copy = local_peer_copy,
 	.peer_ram = local_peer_ram,
+	.peer_ram_epoch = local_peer_ram_epoch,
 };

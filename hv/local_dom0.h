@@ -106,6 +106,7 @@ void local_peer_close(struct hv_peer *peer);
 int local_peer_map_ring(struct hv_peer *peer, const grant_ref_t refs[], unsigned nr, void **ring);
 void local_peer_unmap_ring(struct hv_peer *peer, void *ring);
 unsigned local_peer_ram(const struct hv_peer *peer, struct iovec ram[GATE_MAX_EXTENTS]);
+const uint32_t *local_peer_ram_epoch(const struct hv_peer *peer);
 /* Lets go of every peer, however often it was opened. */
 void local_peers_finish(struct local_dom0 *d);
 

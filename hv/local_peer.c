@@ -271,3 +271,8 @@ unsigned local_peer_ram(const struct hv_peer *peer, struct iovec ram[GATE_MAX_EX
 	}
 	return g->nr_extents;
 }
+
+const uint32_t *local_peer_ram_epoch(const struct hv_peer *peer)
+{
+	return &((const struct local_peer *)peer)->domain.priv->ram_epoch;
+}

@@ -75,6 +75,11 @@ unsigned hv_peer_ram(const struct hv_peer *peer, struct iovec ram[GATE_MAX_EXTEN
 	return gate->nr_extents;
 }
 
+const uint32_t *hv_peer_ram_epoch(const struct hv_peer *peer)
+{
+	return NULL;
+}
+
 /* ---- the box ---- */
 
 static void box_make_image(struct blk_box *box, const struct blk_box_options *opt)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -308,6 +309,42 @@ static void wait_returns_when_a_wake_fd_is_readable(void **state)
 		}
 }
 
+/* The guest gives a page back and gets another in its place: I/O must reach the new one. */
+static void replaced_pages_are_registered_anew(void **state)
+{
+	for (size_t e = 0; e < ARRAY_LEN(engines); e++) {
+		struct rig r = {.wake_fd = {-1, -1}};
+		struct iovec ram = {.iov_len = PAGES * PAGE_BYTES};
+		uint32_t epoch = 0;
+		struct disk_queue_config config = {
+			.image = &r.image, .depth = DEPTH, .ram = &ram, .nr_ram = 1, .ram_epoch = &epoch, .wake_fd = {-1, -1}};
+		int fd = memfd_create("ram", 0);
+
+		make_file(r.path, SECTORS * BLKIF_SECTOR_BYTES);
+		assert_int_equal(disk_image_open(&r.image, engines[e], r.path, false, DISK_DIRECT_OFF, r.why, r.note), 0);
+		assert_int_equal(ftruncate(fd, (off_t)ram.iov_len), 0);
+		ram.iov_base = mmap(NULL, ram.iov_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		assert_ptr_not_equal(ram.iov_base, MAP_FAILED);
+		r.ram = ram.iov_base;
+		assert_int_equal(engines[e]->create(&config, &r.queue), 0);
+		for (unsigned round = 1; round <= 3; round++) {
+			struct iovec from = {r.ram, PAGE_BYTES}, to = {r.ram + 8 * PAGE_BYTES, PAGE_BYTES};
+
+			memset(from.iov_base, (int)round, PAGE_BYTES);
+			assert_int_equal(rig_do(&r, DISK_WRITE, 0, &from, 1), 0);
+			assert_int_equal(rig_do(&r, DISK_READ, 0, &to, 1), 0);
+			assert_memory_equal(from.iov_base, to.iov_base, PAGE_BYTES);
+			assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)ram.iov_len), 0);
+			store_release(&epoch, round);
+		}
+		engines[e]->destroy(r.queue);
+		disk_image_close(&r.image);
+		unlink(r.path);
+		munmap(r.ram, ram.iov_len);
+		close(fd);
+	}
+}
+
 static void a_short_answer_is_continued_where_it_ended(void **state)
 {
 	static const struct {
@@ -459,6 +496,7 @@ int main(void)
 		cmocka_unit_test(errors_reach_the_request_that_had_them),
 		cmocka_unit_test(a_full_file_system_answers_ENOSPC),
 		cmocka_unit_test(wait_returns_when_a_wake_fd_is_readable),
+		cmocka_unit_test(replaced_pages_are_registered_anew),
 		cmocka_unit_test(a_short_answer_is_continued_where_it_ended),
 		cmocka_unit_test(trying_again_has_an_end),
 		cmocka_unit_test(a_sparse_image_stays_sparse),
