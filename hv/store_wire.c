@@ -179,7 +179,8 @@ int store_path_push(struct store_path *path, const char *name, unsigned len)
 	unsigned at = path->len[path->depth];
 	uint64_t hash = path->hash[path->depth];
 
-	if (at + 1 + len > STORE_PATH_MAX || path->depth == STORE_DEPTH_MAX)
+	/* The root's path ends in its slash already. */
+	if (at + !!path->depth + len > STORE_PATH_MAX || path->depth == STORE_DEPTH_MAX)
 		return -EINVAL;
 	if (path->depth) {
 		path->text[at++] = '/';
