@@ -253,7 +253,8 @@ static int vbd_connect(struct handshake *h)
 		handshake_fail(h, "engine %s cannot start: %s", vbd->image.engine->name, strerror(-err));
 		goto close_port;
 	}
-	log_info("vbd %u/%u: connected, ring of %u pages", vbd->domid, vbd->devid, keys.nr_pages);
+	log_info("vbd %u/%u: connected, ring of %u page%s", vbd->domid, vbd->devid, keys.nr_pages,
+		 keys.nr_pages == 1 ? "" : "s");
 	return 0;
 
 close_port:

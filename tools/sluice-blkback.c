@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "blkback/blkback.h"
+#include "hv/local_abi.h"
 #include "hv/log.h"
 
 #define MAX_BUSY_POLL_US 1000000ul
@@ -183,16 +184,22 @@ static void on_lost(void *arg, uint32_t events)
 	loop_stop(p->loop);
 }
 
+static const char *run_dir(const struct options *opt)
+{
+	const char *dir = opt->run_dir ? opt->run_dir : getenv("SLUICE_RUN_DIR");
+
+	return dir ? dir : LOCAL_DEFAULT_RUN_DIR;
+}
+
 static int open_hypervisor(struct program *p)
 {
 	struct hv_options hv_opt = {.run_dir = p->opt->run_dir};
 	int err = hv_open_dom0(&hv_opt, &p->hv);
 
 	if (err == -ENOENT || err == -ECONNREFUSED)
-		log_error("no sluiced answers in %s: start sluiced first, or give its --run-dir",
-			  p->opt->run_dir ? p->opt->run_dir : "the default run directory");
+		log_error("no sluiced answers in %s: start sluiced first, or give its --run-dir", run_dir(p->opt));
 	else if (err)
-		log_error("sluiced cannot be reached: %s", strerror(-err));
+		log_error("sluiced in %s cannot be reached: %s", run_dir(p->opt), strerror(-err));
 	return err;
 }
 

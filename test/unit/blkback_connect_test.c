@@ -1,0 +1,430 @@
+/*
+ * test/unit/blkback_connect_test.c - what a vbd reads from the store, what it writes there, and what it says when it refuses.
+ *
+ * The store is a table here, and the hypervisor only notes what is open, so that every key can be wrong in turn.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "blkback/vbd.h"
+#include "hv/log.h"
+#include "test.h"
+
+#define BACK "/local/domain/0/backend/vbd/3/51712"
+#define FRONT "/local/domain/3/device/vbd/51712"
+#define MAX_KEYS 64
+
+static struct {
+	char path[128];
+	char value[128];
+} keys[MAX_KEYS];
+static unsigned nr_keys;
+
+static struct {
+	char said[512]; /* by handshake_fail */
+	unsigned nr_mapped, nr_peers, nr_ports;
+	grant_ref_t refs[16];
+	unsigned nr_refs;
+	evtchn_port_t port;
+	int map_error, bind_error, peer_error;
+	int event_fd;
+} world;
+
+static void set(const char *dir, const char *key, const char *value)
+{
+	char path[128];
+	unsigned i;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, key);
+	for (i = 0; i < nr_keys && strcmp(keys[i].path, path); i++)
+		;
+	assert_true(i < MAX_KEYS);
+	nr_keys = i == nr_keys ? nr_keys + 1 : nr_keys;
+	strcpy(keys[i].path, path);
+	snprintf(keys[i].value, sizeof(keys[i].value), "%s", value ? value : "");
+	if (!value)
+		keys[i].path[0] = 0; /* removed */
+}
+
+static const char *get(const char *path)
+{
+	for (unsigned i = 0; i < nr_keys; i++)
+		if (!strcmp(keys[i].path, path))
+			return keys[i].value;
+	return NULL;
+}
+
+/* ---- what connect.c calls ---- */
+
+int store_client_readf(struct store_client *sc, uint32_t tx, char **value, const char *fmt, ...)
+{
+	char path[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	if (!get(path))
+		return -ENOENT;
+	*value = strdup(get(path));
+	return *value ? 0 : -ENOMEM;
+}
+
+int store_client_read_uint(struct store_client *sc, uint32_t tx, uint64_t *value, const char *fmt, ...)
+{
+	char path[256], *end;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	if (!get(path))
+		return -ENOENT;
+	*value = strtoull(get(path), &end, 0);
+	return *end || end == get(path) ? -EINVAL : 0;
+}
+
+int store_client_printf(struct store_client *sc, uint32_t tx, const char *dir, const char *key, const char *fmt, ...)
+{
+	char value[128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(value, sizeof(value), fmt, ap);
+	va_end(ap);
+	set(dir, key, value);
+	return 0;
+}
+
+void handshake_fail(struct handshake *h, const char *fmt, ...)
+{
+	va_list ap;
+
+	assert_string_equal(world.said, ""); /* one sentence, once */
+	va_start(ap, fmt);
+	vsnprintf(world.said, sizeof(world.said), fmt, ap);
+	va_end(ap);
+}
+
+int hv_peer_open(struct hv *hv, domid_t domid, struct hv_peer **out)
+{
+	assert_int_equal(domid, 3);
+	if (world.peer_error)
+		return world.peer_error;
+	world.nr_peers++;
+	*out = (struct hv_peer *)&world;
+	return 0;
+}
+
+void hv_peer_close(struct hv_peer *peer)
+{
+	world.nr_peers--;
+}
+
+int hv_peer_map_ring(struct hv_peer *peer, const grant_ref_t refs[], unsigned nr, void **ring)
+{
+	if (world.map_error)
+		return world.map_error;
+	assert_true(nr <= 16);
+	memcpy(world.refs, refs, nr * sizeof(refs[0]));
+	world.nr_refs = nr;
+	world.nr_mapped++;
+	*ring = aligned_alloc(PAGE_BYTES, nr * PAGE_BYTES);
+	assert_non_null(*ring);
+	ring_head_init(*ring);
+	return 0;
+}
+
+void hv_peer_unmap_ring(struct hv_peer *peer, void *ring)
+{
+	free(ring);
+	world.nr_mapped--;
+}
+
+int hv_evtchn_bind_interdomain(struct hv *hv, domid_t remote, evtchn_port_t remote_port, evtchn_port_t *port)
+{
+	if (world.bind_error)
+		return world.bind_error;
+	world.port = remote_port;
+	world.nr_ports++;
+	*port = 99;
+	return 0;
+}
+
+int hv_evtchn_close(struct hv *hv, evtchn_port_t port)
+{
+	assert_int_equal(port, 99);
+	world.nr_ports--;
+	return 0;
+}
+
+int hv_event_fd(struct hv *hv, evtchn_port_t port)
+{
+	return world.event_fd;
+}
+
+unsigned hv_event_take(struct hv *hv, int fd, evtchn_port_t ports[], unsigned max)
+{
+	return 0;
+}
+
+void hv_notify(struct hv *hv, evtchn_port_t port)
+{
+}
+
+unsigned hv_peer_map(struct hv_peer *peer, struct hv_map_op ops[], unsigned n)
+{
+	return n;
+}
+
+unsigned hv_peer_unmap(struct hv_peer *peer, const grant_handle_t handles[], unsigned n)
+{
+	return 0;
+}
+
+unsigned hv_peer_ram(const struct hv_peer *peer, struct iovec ram[GATE_MAX_EXTENTS])
+{
+	return 0;
+}
+
+const uint32_t *hv_peer_ram_epoch(const struct hv_peer *peer)
+{
+	return NULL;
+}
+
+/* ---- a device with everything right ---- */
+
+struct rig {
+	struct handshake h;
+	struct vbd vbd;
+	struct blkback_options options;
+	char image[64];
+};
+
+static void rig_start(struct rig *r)
+{
+	int fd;
+
+	memset(r, 0, sizeof(*r));
+	memset(&world, 0, sizeof(world));
+	nr_keys = 0;
+	strcpy(r->image, "/tmp/sluice-connect-XXXXXX");
+	fd = mkstemp(r->image);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 1 << 20), 0);
+	close(fd);
+	world.event_fd = eventfd(0, EFD_NONBLOCK);
+	r->options = (struct blkback_options){.engine = &disk_mem};
+	r->vbd = (struct vbd){.options = &r->options, .fault_fd = -1, .domid = 3, .devid = 51712};
+	r->h = (struct handshake){.other_domid = 3, .devid = 51712, .priv = &r->vbd};
+	strcpy(r->h.own_path, BACK);
+	strcpy(r->h.other_path, FRONT);
+	set(BACK, "params", r->image);
+	set(BACK, "mode", "w");
+	set(FRONT, "ring-ref", "8");
+	set(FRONT, "event-channel", "5");
+	set(FRONT, "protocol", "x86_64-abi");
+}
+
+static void rig_stop(struct rig *r)
+{
+	vbd_driver.disconnect(&r->h);
+	vbd_driver.disconnect(&r->h); /* harmless when not connected */
+	assert_int_equal(world.nr_mapped, 0);
+	assert_int_equal(world.nr_ports, 0);
+	assert_int_equal(world.nr_peers, 0);
+	if (r->vbd.is_image_open)
+		disk_image_close(&r->vbd.image);
+	close(world.event_fd);
+	unlink(r->image);
+}
+
+static void a_good_front_end_is_connected(void **state)
+{
+	struct rig r;
+
+	rig_start(&r);
+	assert_int_equal(vbd_driver.offer(&r.h), 0);
+	assert_string_equal(get(BACK "/feature-flush-cache"), "1");
+	assert_string_equal(get(BACK "/max-ring-page-order"), "4");
+	assert_null(get(BACK "/feature-barrier"));
+	assert_null(get(BACK "/feature-discard"));
+	assert_null(get(BACK "/feature-persistent"));
+	assert_null(get(BACK "/feature-max-indirect-segments"));
+	assert_null(get(BACK "/multi-queue-max-queues"));
+	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	assert_string_equal(get(BACK "/sectors"), "2048");
+	assert_string_equal(get(BACK "/sector-size"), "512");
+	assert_string_equal(get(BACK "/info"), "0");
+	assert_int_equal(world.refs[0], 8);
+	assert_int_equal(world.nr_refs, 1);
+	assert_int_equal(world.port, 5);
+	assert_string_equal(world.said, "");
+	/* Once more: a front end that reconnects. */
+	vbd_driver.disconnect(&r.h);
+	assert_int_equal(vbd_driver.offer(&r.h), 0);
+	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	rig_stop(&r);
+}
+
+static void a_read_only_disk_says_so(void **state)
+{
+	struct rig r;
+
+	rig_start(&r);
+	set(BACK, "mode", "r");
+	assert_int_equal(vbd_driver.offer(&r.h), 0);
+	assert_true(r.vbd.image.is_readonly);
+	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	assert_string_equal(get(BACK "/info"), "4"); /* VDISK_READONLY */
+	rig_stop(&r);
+}
+
+static void every_ring_order_is_read(void **state)
+{
+	for (unsigned order = 0; order <= 4; order++) {
+		char key[32], value[32];
+		struct rig r;
+
+		rig_start(&r);
+		set(FRONT, "ring-ref", NULL);
+		snprintf(value, sizeof(value), "%u", order);
+		set(FRONT, "ring-page-order", value);
+		for (unsigned i = 0; i < 1u << order; i++) {
+			snprintf(key, sizeof(key), "ring-ref%u", i);
+			snprintf(value, sizeof(value), "%u", 100 + i);
+			set(FRONT, key, value);
+		}
+		assert_int_equal(vbd_driver.offer(&r.h), 0);
+		assert_int_equal(vbd_driver.connect(&r.h), 0);
+		assert_int_equal(world.nr_refs, 1u << order);
+		for (unsigned i = 0; i < 1u << order; i++)
+			assert_int_equal(world.refs[i], 100 + i);
+		rig_stop(&r);
+	}
+}
+
+static void what_a_front_end_may_leave_out_is_not_missed(void **state)
+{
+	static const struct {
+		const char *key, *value;
+	} cases[] = {
+		{"protocol", NULL}, {"multi-queue-num-queues", "1"}, {"ring-page-order", "0"}, {"feature-persistent", "1"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rig r;
+
+		rig_start(&r);
+		set(FRONT, cases[i].key, cases[i].value);
+		assert_int_equal(vbd_driver.offer(&r.h), 0);
+		assert_int_equal(vbd_driver.connect(&r.h), 0);
+		assert_int_equal(world.refs[0], 8);
+		rig_stop(&r);
+	}
+}
+
+static void a_bad_front_end_is_told_what_is_wrong(void **state)
+{
+	static const struct {
+		const char *key, *value, *says;
+	} cases[] = {
+		{"ring-ref", NULL, "ring-ref"},
+		{"ring-ref", "", "ring-ref"},
+		{"ring-ref", "eight", "ring-ref"},
+		{"ring-ref", "4294967296", "ring-ref"},
+		{"event-channel", NULL, "event-channel"},
+		{"event-channel", "99999999999999999999", "event-channel"},
+		{"ring-page-order", "5", "max-ring-page-order is 4"},
+		{"ring-page-order", "4294967295", "max-ring-page-order is 4"},
+		{"ring-page-order", "18446744073709551615", "ring-page-order"},
+		{"ring-page-order", "x", "ring-page-order"},
+		{"ring-page-order", "1", "ring-ref0"},
+		{"protocol", "x86_32-abi", "use x86_64-abi"},
+		{"protocol", "", "use x86_64-abi"},
+		{"multi-queue-num-queues", "2", "multi-queue-num-queues"},
+		{"multi-queue-num-queues", "0", "multi-queue-num-queues"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rig r;
+
+		rig_start(&r);
+		assert_int_equal(vbd_driver.offer(&r.h), 0);
+		set(FRONT, cases[i].key, cases[i].value);
+		assert_true(vbd_driver.connect(&r.h) < 0);
+		if (!strstr(world.said, cases[i].says))
+			fail_msg("%s=%s: \"%s\"", cases[i].key, cases[i].value ? cases[i].value : "(none)", world.said);
+		assert_null(r.vbd.queue);
+		rig_stop(&r);
+	}
+}
+
+static void a_bad_disk_is_refused_with_a_sentence(void **state)
+{
+	static const struct {
+		const char *key, *value, *says;
+	} cases[] = {
+		{"params", "/no/such/image", "/no/such/image does not exist"},
+		{"params", NULL, "names no image"},
+		{"params", "/dev/null", "neither a file nor a block device"},
+		{"mode", "x", "use r or w"},
+		{"mode", NULL, "no mode"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rig r;
+
+		rig_start(&r);
+		set(BACK, cases[i].key, cases[i].value);
+		assert_true(vbd_driver.offer(&r.h) < 0);
+		if (!strstr(world.said, cases[i].says))
+			fail_msg("%s: \"%s\"", cases[i].key, world.said);
+		assert_false(r.vbd.is_image_open);
+		rig_stop(&r);
+	}
+}
+
+static void a_failed_connect_leaves_nothing_open(void **state)
+{
+	static const struct {
+		int *error;
+		const char *says;
+	} cases[] = {
+		{&world.peer_error, "cannot be reached"},
+		{&world.map_error, "cannot be mapped"},
+		{&world.bind_error, "cannot be bound"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rig r;
+
+		rig_start(&r);
+		assert_int_equal(vbd_driver.offer(&r.h), 0);
+		*cases[i].error = -EACCES;
+		assert_int_equal(vbd_driver.connect(&r.h), -EACCES);
+		assert_non_null(strstr(world.said, cases[i].says));
+		*cases[i].error = 0;
+		world.said[0] = 0;
+		assert_int_equal(vbd_driver.connect(&r.h), 0); /* the image is still open: it may try again */
+		rig_stop(&r);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_good_front_end_is_connected),
+		cmocka_unit_test(a_read_only_disk_says_so),
+		cmocka_unit_test(every_ring_order_is_read),
+		cmocka_unit_test(what_a_front_end_may_leave_out_is_not_missed),
+		cmocka_unit_test(a_bad_front_end_is_told_what_is_wrong),
+		cmocka_unit_test(a_bad_disk_is_refused_with_a_sentence),
+		cmocka_unit_test(a_failed_connect_leaves_nothing_open),
+	};
+
+	log_init("blkback_connect", LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
