@@ -13,10 +13,10 @@ set -u
 cd "$(dirname "$(readlink -f "$0")")/.." || exit 1
 . tools/system.sh
 
-out=demo-out
+out=${DEMO_OUT:-demo-out}
 seconds=${DEMO_SECONDS:-3}
 started=$SECONDS
-guest_kernel="kernel=\"$PWD/$system_build/tools/sluice-guest\""
+guest_kernel="kernel=\"$(readlink -f "$system_build")/tools/sluice-guest\""
 
 say() { printf '%s\n' "$*"; }
 step() { printf '\n[%s/5] %s\n' "$1" "$2"; }
@@ -81,7 +81,7 @@ start_system() {
 	system_start sluiced || die "sluiced did not start"
 	# The capture holds both directions of a conversation, and one guest sends them all: --ageing 0 makes the bridge a hub,
 	# which learns nothing and sends every frame everywhere.
-	system_start sluice-netback --ageing 0 --port "net_pcap0,tx_pcap=$PWD/$out/port.pcap" \
+	system_start sluice-netback --ageing 0 --port "net_pcap0,tx_pcap=$(readlink -f "$out")/port.pcap" \
 		--stats-file "$system_dir/log/netback-capture.stats" || die "sluice-netback did not start"
 	system_start sluice-blkback --engine io_uring --stats-file "$system_dir/log/blkback.stats" ||
 		die "sluice-blkback did not start"
@@ -199,17 +199,32 @@ run_rates() {
 	done
 }
 
+# counter FILE NAME: a back end's counter.
+counter() { awk -v name="$2" '$1 == name { print $2 }' "$system_dir/log/$1" 2>/dev/null; }
+
+# per_1000 COUNT WHOLE
+per_1000() { awk -v n="${1:-0}" -v of="${2:-0}" 'BEGIN { if (of > 0) printf "%.1f", 1000 * n / of; else print "?" }'; }
+
 print_table() {
-	local bytes depth
-	printf '\n%-34s %12s %12s\n' "between two guests" packets/s Gbit/s
-	for bytes in 64 1500; do
-		printf '%-34s %12s %12s\n' "  $bytes bytes" "$(figure "receive-$bytes" net.pps)" "$(figure "receive-$bytes" net.gbps)"
-	done
-	printf '%-34s %12s %9s %9s %9s\n' "4 KiB random reads" IOPS "p50 us" "p99 us" "p99.9 us"
-	for depth in 1 32; do
-		printf '%-34s %12s %9s %9s %9s\n' "  $depth at once" "$(figure "bench-$depth" blk.iops)" \
-			"$(figure "bench-$depth" blk.p50_us)" "$(figure "bench-$depth" blk.p99_us)" "$(figure "bench-$depth" blk.p999_us)"
-	done
+	local bytes depth row='%-26s %12s %12s %10s %10s %10s\n'
+	# shellcheck disable=SC2059
+	{
+		printf "\n$row" "between two guests" packets/s Gbit/s "" "wakes per 1,000 packets:" ""
+		printf "$row" "" "" "" "" "sender" "bridge"
+		for bytes in 64 1500; do
+			printf "$row" "  $bytes bytes" "$(figure "receive-$bytes" net_received_rate)" \
+				"$(figure "receive-$bytes" net_received_bandwidth)" "" \
+				"$(figure "send-$bytes" net_notifications_per_1000_packets)" \
+				"$(per_1000 "$(counter "netback-$bytes.stats" total.notify_sent)" "$(counter "netback-$bytes.stats" total.rx_packets)")"
+		done
+		printf "\n$row" "4 KiB random reads" IOPS "p50 us" "p99 us" "p99.9 us" "wakes per 1,000 requests: guest, back end"
+		for depth in 1 32; do
+			printf "$row" "  $depth at once" "$(figure "bench-$depth" blk_iops)" "$(figure "bench-$depth" blk_latency_p50)" \
+				"$(figure "bench-$depth" blk_latency_p99)" "$(figure "bench-$depth" blk_latency_p99.9)" \
+				"$(figure "bench-$depth" blk_notifications_per_1000_requests), $(per_1000 \
+					"$(counter "blkback-$depth.stats" vbd.total.notifications_sent)" "$(counter "blkback-$depth.stats" vbd.total.reads)")"
+		done
+	}
 }
 
 # ---- ----------------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 /*
  * tools/cmd_create.c - sluice create: from an xl.cfg file to a running domain, or to one clear sentence.
  *
- *      read  -->  parse  -->  resolve  -->  name free?  -->  domain  -->  device nodes  -->  load  -->  back ends offer  -->  unpause
- *      \_______________ nothing exists yet ___________/      \_________________ undone by one destroy ______________/
+ *      read --> parse --> resolve --> name free? --> domain --> load --> device nodes --> back ends offer --> unpause
+ *      \__________ nothing exists yet _________/     \_____________ undone by one destroy ______________/
  *
  * Fails    undone: the domain and its nodes at both ends are gone. If this process dies on the way, sluiced does the same.
  */

@@ -102,7 +102,8 @@ static int list_devices(struct cmd *cmd, int argc, char **argv, const char *type
 int cmd_network_list(struct cmd *cmd, int argc, char **argv)
 {
 	return list_devices(cmd, argc, argv, "vif",
-			    "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path                       ", print_vif);
+			    "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path                       ",
+			    print_vif);
 }
 
 int cmd_block_list(struct cmd *cmd, int argc, char **argv)

@@ -16,7 +16,10 @@ enum config_key_kind {
 };
 
 enum config_key_kind config_keys_kind(const char *key);
-/* The next key assigned in text, which libxlutil has accepted; moves *text on. NULL at the end. Copied into key, cut off at bytes. */
+/*
+ * The next key assigned in text, which libxlutil has accepted; moves *text on. NULL at the end.
+ * Copied into key, cut off at bytes.
+ */
 const char *config_keys_next(const char **text, char *key, size_t bytes);
 
 #endif

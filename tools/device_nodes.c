@@ -110,7 +110,7 @@ static void put_vif(struct writer *w, domid_t domid, const struct vif_spec *vif)
 		put(w, "vifname", "%s", vif->vifname);
 	if (*vif->ip)
 		put(w, "ip", "%s", vif->ip);
-	/* Last: a back end that sees it finds all the rest. (Within a transaction the order is a courtesy to readers of the tree.) */
+	/* Last: whoever reads the tree from top to bottom finds a device that is complete. */
 	put(w, "state", "%d", XenbusStateInitialising);
 }
 

@@ -13,8 +13,8 @@
 /* Writes both ends' nodes of every device, in one transaction. 0 or -errno. */
 int device_nodes_write(struct store_client *store, domid_t domid, const struct domain_config *config);
 /*
- * Waits until each back end offers its device (InitWait), at most timeout_ms in all. 0, or -errno with one sentence in *why (heap):
- * the back end's own when it said why, or that nobody answered.
+ * Waits until each back end offers its device (InitWait), at most timeout_ms in all. 0, or -errno with one sentence in *why
+ * (heap; NULL when it was the store): the back end's own when it said why, or that nobody answered.
  */
 int device_nodes_wait(struct store_client *store, domid_t domid, const struct domain_config *config, int timeout_ms, char **why);
 

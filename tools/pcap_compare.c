@@ -66,8 +66,8 @@ static int compare_frame(const struct capture *sent, const struct pcap_pkthdr *s
 		return differ(sent, "captured length", sh->caplen, rh->caplen);
 	for (bpf_u_int32 i = 0; i < sh->caplen; i++) {
 		if (sd[i] != rd[i]) {
-			printf("frame %lu differs: byte %u of %u: 0x%02x was sent, 0x%02x received\n", sent->frames, i, sh->caplen, sd[i],
-			       rd[i]);
+			printf("frame %lu differs: byte %u of %u: 0x%02x was sent, 0x%02x received\n", sent->frames, i,
+			       sh->caplen, sd[i], rd[i]);
 			return 1;
 		}
 	}
@@ -126,8 +126,8 @@ int main(int argc, char **argv)
 		status = compare(&sent, &received, copy);
 		if (copy)
 			pcap_dump_close(copy);
-		printf("%lu frames (%llu bytes) sent, %lu frames (%llu bytes) received: %s\n", sent.frames, sent.bytes, received.frames,
-		       received.bytes, status ? "NOT the same" : "the same");
+		printf("%lu frames (%llu bytes) sent, %lu frames (%llu bytes) received: %s\n", sent.frames, sent.bytes,
+		       received.frames, received.bytes, status ? "NOT the same" : "the same");
 		if (!status && !sent.frames)
 			status = 1; /* nothing proves nothing */
 	}

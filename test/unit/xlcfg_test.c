@@ -56,9 +56,10 @@ static void vdev_names_have_xens_numbers(void **state)
 
 static void vdev_nonsense_is_refused(void **state)
 {
-	static const char *const cases[] = { "",     "xvd",	 "xvd1",  "xvda0", "xvda256", "xvdA", "hde", "hda64", "sdq", "sda16",
-					     "vda",  "xvda1b",	 "xvda ", "d",	   "dp1",     "d1p",  "0",   "-1",    "1x",  "xvdaaaaaaaaaaa",
-					     "d1p1x", "536870912" };
+	static const char *const cases[] = {
+		"",    "xvd", "xvd1", "xvda0", "xvda256", "xvdA", "hde", "hda64", "sdq", "sda16", "vda",
+		"xvda1b", "xvda ", "d", "dp1", "d1p", "0", "-1", "1x", "xvdaaaaaaaaaaa", "d1p1x", "536870912",
+	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint32_t number = 7;
@@ -79,8 +80,11 @@ static void vif_strings_give_their_settings(void **state)
 	assert_false(vif.has_mac);
 	assert_int_equal(vif.devid, -1);
 
-	assert_int_equal(vif_spec_parse(&vif, " mac=00:16:3E:0a:0B:ff , bridge=br0,vifname=v1.0,ip=10.0.0.1,mtu=9000,devid=3,type=vif,"
-					      "model=e1000,backend=0", why, sizeof(why)), 0);
+	assert_int_equal(vif_spec_parse(&vif,
+					" mac=00:16:3E:0a:0B:ff , bridge=br0,vifname=v1.0,ip=10.0.0.1,mtu=9000,devid=3,"
+					"type=vif,model=e1000,backend=0",
+					why, sizeof(why)),
+			 0);
 	assert_true(vif.has_mac);
 	assert_memory_equal(vif.mac, "\x00\x16\x3e\x0a\x0b\xff", 6);
 	assert_string_equal(vif.bridge, "br0");

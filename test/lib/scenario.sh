@@ -1,0 +1,121 @@
+# test/lib/scenario.sh - what scenario tests share. Each test is a bash script that sources this, calls scenario_begin, says with
+# `holds` what it has seen to be so, and ends; leftover processes fail it.
+#
+# Environment: SLUICE_BUILD, SLUICE_SOURCE (set by meson).
+
+: "${SLUICE_BUILD:?the build folder}" "${SLUICE_SOURCE:?the source folder}"
+cd "$SLUICE_SOURCE" || exit 1
+. tools/system.sh
+guest_kernel="kernel=\"$SLUICE_BUILD/tools/sluice-guest\""
+said=0
+
+# scenario_requires COMMAND...: without them the test is skipped.
+scenario_requires() {
+	local command
+	for command in "$@"; do
+		command -v "$command" >/dev/null || skip "$command is not installed"
+	done
+}
+
+skip() {
+	echo "skipped: $*"
+	exit 77
+}
+
+holds() {
+	said=$((said + 1))
+	echo "ok: $*"
+}
+
+fail() {
+	local log
+	echo "FAILED: $*" >&2
+	for log in "$system_dir"/log/*.log "$system_run_dir"/log/*.log; do
+		[ -s "$log" ] || continue
+		echo "---- ${log##*/}" >&2
+		tail -n 15 "$log" >&2
+	done
+	exit 1
+}
+
+scenario_finish() {
+	local status=$?
+	trap '' INT TERM
+	if ! system_end; then
+		echo "FAILED: something was left behind" >&2
+		[ $status -eq 0 ] && status=1
+	fi
+	[ $status -ne 0 ] || [ $said -gt 0 ] || {
+		echo "FAILED: the test said nothing" >&2
+		status=1
+	}
+	exit $status
+}
+
+# scenario_begin PROGRAM...: a private system with these daemons.
+scenario_begin() {
+	local program
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	scenario_requires xenstore-read xenstore-ls
+	trap scenario_finish EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	system_begin || exit 1
+	for program in "$@"; do
+		[ -x "$SLUICE_BUILD/tools/$program" ] || skip "$program is not built here"
+		system_start "$program" || fail "$program did not start"
+	done
+}
+
+# refuses WORDS COMMAND...: the command fails, within 30 s, with exactly one sentence, and WORDS are in it.
+refuses() {
+	local words=$1 status=0 lines
+	shift
+	timeout 30 "$@" >"$system_dir/refused.out" 2>"$system_dir/refused.err" </dev/null || status=$?
+	[ $status -ne 0 ] || fail "'$*' should fail, about: $words"
+	[ $status -ne 124 ] || fail "'$*' hangs"
+	[ $status -lt 128 ] || fail "'$*' died of a signal ($status)"
+	lines=$(grep -c . "$system_dir/refused.err")
+	[ "$lines" -eq 1 ] || fail "'$*' should say one sentence, not $lines: $(cat "$system_dir/refused.err")"
+	grep -qF -- "$words" "$system_dir/refused.err" || fail "'$*' should speak of '$words', not: $(cat "$system_dir/refused.err")"
+	holds "refused: $(cat "$system_dir/refused.err")"
+}
+
+# The program itself: a function cannot be run by timeout.
+cli=("$SLUICE_BUILD/tools/sluice")
+in_system() { "${cli[@]}" --run-dir "$system_run_dir" "$@"; }
+
+refuses_create() {
+	local words=$1
+	shift
+	refuses "$words" "${cli[@]}" --run-dir "$system_run_dir" create -q "$@"
+}
+
+# No domain but Domain-0, no device nodes at either end.
+nothing_left_of_domains() {
+	local listed nodes
+	listed=$(sluice list | tail -n +3)
+	[ -z "$listed" ] || return 1
+	nodes=$(xenstore-ls -f /local/domain 2>/dev/null | grep -v '^/local/domain/0\b' | grep -v '^/local/domain = ')
+	[ -z "$nodes" ] || return 1
+	nodes=$(xenstore-ls -f /local/domain/0/backend 2>/dev/null | grep -E '^/local/domain/0/backend/v(if|bd)/[0-9]+(/| =)')
+	[ -z "$nodes" ] || return 1
+	nodes=$(xenstore-ls -f /vm 2>/dev/null | grep -E '^/vm/[0-9a-f-]{36}')
+	[ -z "$nodes" ]
+}
+
+expect_nothing_left() {
+	system_until 10 nothing_left_of_domains || {
+		sluice list >&2
+		xenstore-ls -f >&2
+		fail "domains or nodes were left behind $*"
+	}
+	holds "no domain and no node is left $*"
+}
+
+guest_log() { echo "$system_run_dir/log/guest-$1.log"; }
+is_connected() { [ "$(system_state "$@")" = 4 ]; }
+is_gone() { ! sluice domid "$1" >/dev/null 2>&1; }
+
+# The guest's process: the child of sluiced that belongs to the domain. $1: sluiced's id; all of its descendants.
+guest_pids() { system_descendants "$1"; }

@@ -1,0 +1,38 @@
+#!/bin/bash
+# A back end is killed under load: sluiced goes on, the guest is not harmed beyond its device, a new back end serves new guests.
+. "$SLUICE_SOURCE/test/lib/scenario.sh"
+scenario_begin sluiced sluice-blkback sluice-netback
+sluiced_pid=${system_pids[0]}
+
+truncate -s 16M "$system_dir/a.img" "$system_dir/b.img"
+load() {
+	sluice create -q examples/blk-bench.cfg "$guest_kernel" 'name="load"' 'extra="blk-bench xvda randwrite 4096 32 600"' \
+		"disk=['format=raw,vdev=xvda,access=rw,target=$system_dir/a.img']"
+}
+load || fail "a guest under load"
+system_until 10 is_connected vbd load 51712 || fail "its disk connects"
+system_stop sluice-blkback KILL
+sluice list >/dev/null || fail "sluiced goes on"
+kill -0 "$sluiced_pid" || fail "sluiced lives"
+holds "sluiced goes on after its block back end was killed"
+# The guest ends by itself because its disk is gone, or waits for it; it must answer the toolstack in any case.
+sluice destroy load 2>/dev/null
+system_until 10 is_gone load || fail "the guest can be destroyed"
+holds "the guest of a killed back end can be destroyed"
+system_start sluice-blkback || fail "a new sluice-blkback starts"
+sluice create -q -F examples/idle.cfg "$guest_kernel" 'name="next"' "vif=[]" 'memory=64' 'extra="blk-verify xvda 4"' \
+	"disk=['format=raw,vdev=xvda,access=rw,target=$system_dir/b.img']" >/dev/null || fail "a new guest: $(tail -n 3 "$(guest_log next)")"
+holds "a new block back end serves a new guest"
+
+sluice create -q examples/idle.cfg "$guest_kernel" 'name="net"' || fail "a guest with a vif"
+system_until 10 is_connected vif net 0 || fail "its vif connects"
+system_stop sluice-netback KILL
+sluice list >/dev/null || fail "sluiced goes on"
+timeout 20 "${cli[@]}" --run-dir "$system_run_dir" shutdown -w net >/dev/null || fail "the guest of a killed network back end shuts down when asked"
+holds "the guest of a killed network back end shuts down when asked"
+system_start sluice-netback || fail "a new sluice-netback starts"
+sluice create -q examples/idle.cfg "$guest_kernel" 'name="net2"' || fail "a new guest with a vif"
+system_until 10 is_connected vif net2 0 || fail "a new network back end serves a new guest"
+holds "a new network back end serves a new guest"
+sluice destroy net2
+expect_nothing_left "after all ended"

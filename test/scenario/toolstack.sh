@@ -1,0 +1,62 @@
+#!/bin/bash
+# A domain's life by sluice's commands: create, list, pause, unpause, console, shutdown, destroy; what they print is xl's.
+. "$SLUICE_SOURCE/test/lib/scenario.sh"
+scenario_begin sluiced
+
+idle() { sluice create -q examples/idle.cfg "$guest_kernel" "vif=[]" 'extra="idle"' "$@"; }
+state_of() { sluice list "$1" | awk 'NR == 2 { print $(NF - 1) }'; }
+
+sluice list | head -n 1 | grep -qP '^Name                                        ID   Mem VCPUs\tState\tTime\(s\)$' || fail "list's heading is not xl's"
+sluice list | sed -n 2p | grep -qE '^Domain-0 +0 +[0-9]+ +[0-9]+ +r-----  +[0-9]+\.[0-9]$' || fail "list: $(sluice list)"
+holds "sluice list shows Domain-0 in xl's columns"
+
+idle || fail "create"
+says_idle() { grep -q '^idle' "$(guest_log idle)" 2>/dev/null; }
+system_until 10 says_idle || fail "the guest's console log says what it says"
+domid=$(sluice domid idle)
+[ "$(sluice domname "$domid")" = idle ] || fail "domname"
+sluice list idle | sed -n 2p | grep -qE '^idle +[0-9]+ +16 +1 +[r-][b-]---- ' || fail "list: $(sluice list)"
+[ "$(xenstore-read "/local/domain/$domid/name")" = idle ] || fail "the store has the name"
+holds "a created guest is listed, named, numbered and logged"
+
+sluice pause idle && [[ $(state_of idle) == ??p--- ]] || fail "pause: $(state_of idle)"
+sluice unpause idle && [[ $(state_of idle) == ??---- ]] || fail "unpause: $(state_of idle)"
+holds "pause and unpause show in the state"
+
+sluice create -q -p examples/idle.cfg "$guest_kernel" "vif=[]" 'extra="idle"' 'name="waiting"' || fail "create -p"
+[[ $(state_of waiting) == ??p--- ]] || fail "create -p leaves it paused: $(state_of waiting)"
+sluice unpause waiting || fail "unpause after create -p"
+system_until 10 grep -q '^idle' "$(guest_log waiting)" || fail "it runs once unpaused"
+sluice destroy waiting || fail "destroy"
+is_gone waiting || fail "a destroyed domain is gone when destroy returns"
+holds "create -p, unpause, destroy"
+
+timeout 20 "${cli[@]}" --run-dir "$system_run_dir" shutdown -w idle >"$system_dir/shutdown" || fail "shutdown -w"
+grep -q "^Shutting down domain $domid" "$system_dir/shutdown" || fail "shutdown says: $(cat "$system_dir/shutdown")"
+is_gone idle || fail "the domain is gone after shutdown -w"
+holds "shutdown -w waits for the end"
+
+sluice create -q -F examples/idle.cfg "$guest_kernel" "vif=[]" 'extra="idle"' 'name="front"' >"$system_dir/front" &
+front=$!
+system_until 10 grep -q '^idle' "$(guest_log front)" || fail "create -F starts it"
+sluice shutdown front >/dev/null
+system_gone $front 10 || fail "create -F ends with the domain"
+wait $front || fail "create -F exits 0 after a power-off: $(cat "$system_dir/front")"
+grep -q 'poweroff' "$system_dir/front" || fail "create -F says the reason: $(cat "$system_dir/front")"
+is_gone front || fail "its domain is gone"
+sluice create -q -F examples/idle.cfg "$guest_kernel" "vif=[]" 'extra="idle"' 'name="bad"' 'extra="no-such-command"' >"$system_dir/bad" && fail "create -F exits 0 after a crash"
+grep -q 'crash' "$system_dir/bad" || fail "create -F says the reason: $(cat "$system_dir/bad")"
+holds "create -F stays, says why the domain ended, and exits 0 for a power-off only"
+
+sluice create -q -c examples/idle.cfg "$guest_kernel" "vif=[]" 'extra="idle"' 'name="talk"' >"$system_dir/talk" </dev/null &
+talk=$!
+system_until 10 grep -q '^idle' "$system_dir/talk" || fail "create -c prints the console: $(cat "$system_dir/talk")"
+sluice shutdown -w talk >/dev/null
+system_gone $talk 10 || fail "the console ends with its domain"
+holds "create -c shows the console until the domain ends"
+
+sluice info | grep -qE '^nr_cpus +: [1-9]' && sluice info | grep -qE '^xen_version +: [0-9]+\.[0-9]+' || fail "info: $(sluice info)"
+sluice dmesg >/dev/null || fail "dmesg"
+holds "info and dmesg"
+
+expect_nothing_left "after all of this"
