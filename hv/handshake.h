@@ -51,6 +51,9 @@ struct handshake {
 	bool connected;   /* connect() has run and disconnect() has not */
 	bool prepared;    /* publish() has run and disconnect() has not */
 	bool failed;      /* handshake_fail was called */
+	bool barred;      /* we closed by ourselves: no new beginning before the other end has been closed, too */
+	bool in_callback; /* of the driver: handshake_fail only notes it, the close comes when it returns */
+	bool is_own_watched; /* somebody else (xenbus) watches own_path and calls handshake_event */
 	bool gone;        /* own or other directory vanished, or both are Closed and the device is not "online" */
 	void *priv;       /* the driver's */
 };
@@ -58,13 +61,16 @@ struct handshake {
 /* Reads where the other end is, sets watches (token: own_path), does the first step. -ENOENT: no such device. */
 int handshake_start(struct handshake *h, struct hv *hv, struct store_client *store, const struct handshake_driver *driver,
 		    const char *own_path, void *priv);
-/* A watch fired with our token: looks again and does what the table says, step by step until it rests. */
+/* The same for a bus that watches own_path itself and calls handshake_event for what it sees there. */
+int handshake_start_on_bus(struct handshake *h, struct hv *hv, struct store_client *store,
+			   const struct handshake_driver *driver, const char *own_path, void *priv, bool is_own_watched);
+/* A watch fired with our token (path NULL: look at all of it): looks again and does what the table says, step by step until it rests. */
 void handshake_event(struct handshake *h, const char *path);
 /* Begins to close from our side. */
 void handshake_close(struct handshake *h);
 /* Writes the sentence to the device's "error" node, logs it once, and closes. For a peer that broke the protocol, and for our own failures. */
 void handshake_fail(struct handshake *h, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Unwatches; disconnects if need be. */
+/* Unwatches; disconnects if need be, and leaves Closed behind (waits for nobody). */
 void handshake_stop(struct handshake *h);
 
 /* Waits (guest, one device) until both ends are Connected. 0, -ETIMEDOUT, or -ENODEV (closed; the reason is in the error node). */

@@ -1,0 +1,507 @@
+/*
+ * hv/handshake.c - decides what a device does next from two tables: (how far we are) x (what the other end says).
+ *
+ * Trusts   nothing that the other end wrote: a state that is none, or that goes back, closes the device. Each event leads to
+ *          a bounded number of steps.
+ * Runs in  the thread that owns the store client.
+ * Spec     xen/io/xenbus.h.
+ */
+#include "hv/handshake.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "hv/log.h"
+
+#define MAX_STEPS 8
+#define ERROR_BYTES 256
+
+/* How far our own end is. */
+enum stage { NEW, READY, CONNECTED, CLOSING, CLOSED, NR_STAGES };
+
+enum action {
+	STAY,
+	OFFER,   /* back: own keys, InitWait */
+	PUBLISH, /* front: rings and keys, then the driver's published state */
+	CONNECT,
+	CLOSE,   /* undo, Closing */
+	FINISH,  /* Closed */
+	RESTART, /* back: the front end begins anew */
+	REST,    /* back: both are closed: a new beginning may come */
+	REFUSED, /* front: the back end is closed already; with an error it has refused us */
+};
+
+#define NONSENSE (XenbusStateReconfigured + 1) /* what the other end wrote is no state */
+#define NR_OTHER (NONSENSE + 1)
+
+/* Columns: 0 missing, 1 Initialising, 2 InitWait, 3 Initialised, 4 Connected, 5 Closing, 6 Closed, 7 and 8 Reconfigur*, nonsense. */
+static const uint8_t back_table[NR_STAGES][NR_OTHER] = {
+	[NEW] = {STAY, OFFER, OFFER, OFFER, OFFER, CLOSE, CLOSE, CLOSE, CLOSE, CLOSE},
+	[READY] = {CLOSE, STAY, STAY, CONNECT, CONNECT, CLOSE, CLOSE, CLOSE, CLOSE, CLOSE},
+	[CONNECTED] = {CLOSE, CLOSE, CLOSE, STAY, STAY, CLOSE, CLOSE, CLOSE, CLOSE, CLOSE},
+	[CLOSING] = {FINISH, FINISH, FINISH, STAY, STAY, STAY, FINISH, FINISH, FINISH, FINISH},
+	[CLOSED] = {REST, RESTART, STAY, STAY, STAY, REST, REST, STAY, STAY, STAY},
+};
+
+static const uint8_t front_table[NR_STAGES][NR_OTHER] = {
+	[NEW] = {STAY, STAY, PUBLISH, STAY, STAY, STAY, REFUSED, STAY, STAY, STAY},
+	[READY] = {CLOSE, CLOSE, STAY, STAY, CONNECT, CLOSE, CLOSE, CLOSE, CLOSE, CLOSE},
+	[CONNECTED] = {CLOSE, CLOSE, CLOSE, CLOSE, STAY, CLOSE, CLOSE, CLOSE, CLOSE, CLOSE},
+	[CLOSING] = {FINISH, FINISH, STAY, STAY, STAY, FINISH, FINISH, FINISH, FINISH, FINISH},
+	[CLOSED] = {STAY, STAY, STAY, STAY, STAY, STAY, STAY, STAY, STAY, STAY},
+};
+
+static enum stage stage_of(const struct handshake *h)
+{
+	if (h->own == XenbusStateClosing)
+		return CLOSING;
+	if (h->own == XenbusStateClosed)
+		return CLOSED;
+	if (h->connected)
+		return CONNECTED;
+	return h->prepared || (h->driver->is_back && h->own == XenbusStateInitWait) ? READY : NEW;
+}
+
+/* The state in that directory; 0 when there is none, NONSENSE when it is not one. */
+static unsigned read_state(struct handshake *h, uint32_t tx, const char *dir)
+{
+	uint64_t state;
+	int err = store_client_read_uint(h->store, tx, &state, "%s/state", dir);
+
+	if (err == -EINVAL || (!err && (state == XenbusStateUnknown || state > XenbusStateReconfigured)))
+		return NONSENSE;
+	return err ? XenbusStateUnknown : (unsigned)state;
+}
+
+/* Our directory is gone: nothing may be written there any more, it would come to life again. */
+static int vanish(struct handshake *h)
+{
+	h->gone = true;
+	return -ENOENT;
+}
+
+/* In a transaction, so that a directory that the toolstack removes this moment stays removed. */
+static int write_state_if_there(struct handshake *h, enum xenbus_state state)
+{
+	uint32_t tx;
+	int err;
+
+	do {
+		err = store_client_transaction_start(h->store, &tx);
+		if (err)
+			return err;
+		if (read_state(h, tx, h->own_path) == XenbusStateUnknown) {
+			store_client_transaction_end(h->store, tx, true);
+			return vanish(h);
+		}
+		err = store_client_printf(h->store, tx, h->own_path, "state", "%u", state);
+		if (err)
+			store_client_transaction_end(h->store, tx, true);
+		else
+			err = store_client_transaction_end(h->store, tx, false);
+	} while (err == -EAGAIN);
+	return err;
+}
+
+/* A guest that writes into its own removed directory harms nobody, and its way to the store is longer: no transaction. */
+static int switch_state(struct handshake *h, enum xenbus_state state)
+{
+	int err = 0;
+
+	if (h->own == state)
+		return 0;
+	if (h->driver->is_back)
+		err = write_state_if_there(h, state);
+	else
+		err = store_client_printf(h->store, STORE_NO_TX, h->own_path, "state", "%u", state);
+	if (err && !h->gone)
+		log_warn("%s: state %u cannot be written: %s", h->own_path, state, strerror(-err));
+	h->own = state; /* whatever the store says: our side is there */
+	return err;
+}
+
+static void undo(struct handshake *h)
+{
+	bool was_up = h->connected || h->prepared;
+
+	h->connected = h->prepared = false;
+	if (was_up)
+		h->driver->disconnect(h);
+}
+
+static void begin_close(struct handshake *h)
+{
+	undo(h);
+	if (h->own != XenbusStateClosed)
+		switch_state(h, XenbusStateClosing);
+}
+
+/* Runs a driver's callback; what it reports as failed meanwhile is closed when it has returned. */
+static int call_driver(struct handshake *h, int (*fn)(struct handshake *h), const char *what)
+{
+	int err;
+
+	h->in_callback = true;
+	err = fn ? fn(h) : 0;
+	h->in_callback = false;
+	if (err && !h->failed)
+		handshake_fail(h, "%s failed: %s", what, strerror(-err));
+	else if (h->failed)
+		begin_close(h);
+	return h->failed ? -EIO : 0;
+}
+
+static void offer(struct handshake *h)
+{
+	char path[sizeof(h->own_path) + 8];
+
+	snprintf(path, sizeof(path), "%s/error", h->own_path);
+	store_client_rm(h->store, STORE_NO_TX, path);
+	if (!call_driver(h, h->driver->offer, "offering the device"))
+		switch_state(h, XenbusStateInitWait);
+}
+
+static void publish(struct handshake *h)
+{
+	if (call_driver(h, h->driver->publish, "publishing the device"))
+		return;
+	h->prepared = true;
+	if (switch_state(h, h->driver->published))
+		begin_close(h);
+}
+
+static void connect_ends(struct handshake *h)
+{
+	if (call_driver(h, h->driver->connect, "connecting"))
+		return;
+	h->connected = true;
+	if (switch_state(h, XenbusStateConnected))
+		begin_close(h);
+}
+
+static bool has_error(struct handshake *h)
+{
+	char *text;
+
+	if (store_client_readf(h->store, STORE_NO_TX, &text, "%s/error", h->other_path))
+		return false;
+	free(text);
+	return true;
+}
+
+/* A device that we closed ourselves begins anew only after the other end has been closed, too. */
+static void restart(struct handshake *h)
+{
+	if (h->barred)
+		return;
+	h->failed = false;
+	h->own = XenbusStateInitialising;
+	offer(h);
+}
+
+static void act(struct handshake *h, enum action action)
+{
+	switch (action) {
+	case STAY:
+		break;
+	case OFFER:
+		offer(h);
+		break;
+	case PUBLISH:
+		publish(h);
+		break;
+	case CONNECT:
+		connect_ends(h);
+		break;
+	case CLOSE:
+		begin_close(h);
+		break;
+	case FINISH:
+		switch_state(h, XenbusStateClosed);
+		break;
+	case RESTART:
+		restart(h);
+		break;
+	case REST:
+		h->barred = false;
+		break;
+	case REFUSED:
+		if (has_error(h))
+			begin_close(h);
+		break;
+	}
+}
+
+static bool is_online(struct handshake *h)
+{
+	uint64_t online = 0;
+
+	store_client_read_uint(h->store, STORE_NO_TX, &online, "%s/online", h->own_path);
+	return online != 0;
+}
+
+/* The other end's directory went, or both ends are done and the toolstack wants no new beginning. */
+static bool is_over(struct handshake *h, unsigned other)
+{
+	if (other == XenbusStateUnknown)
+		return true;
+	return h->driver->is_back && h->own == XenbusStateClosed && other == XenbusStateClosed && !is_online(h);
+}
+
+/* Does what the tables say until nothing changes. */
+static void run(struct handshake *h)
+{
+	const uint8_t(*table)[NR_OTHER] = h->driver->is_back ? back_table : front_table;
+	unsigned other = XenbusStateUnknown;
+
+	for (unsigned step = 0; step < MAX_STEPS && !h->gone; step++) {
+		enum stage before = stage_of(h);
+
+		other = read_state(h, STORE_NO_TX, h->other_path);
+		h->other = other == NONSENSE ? XenbusStateUnknown : (enum xenbus_state)other;
+		act(h, (enum action)table[before][other]);
+		if (stage_of(h) == before)
+			break;
+	}
+	if (h->gone)
+		undo(h);
+	else
+		h->gone = is_over(h, other);
+}
+
+/* The toolstack asks a device to go by writing Closing into our own directory; or it removes the directory. */
+static void look_at_own(struct handshake *h)
+{
+	unsigned state = read_state(h, STORE_NO_TX, h->own_path);
+
+	if (state == XenbusStateUnknown)
+		vanish(h);
+	else if (state == XenbusStateClosing && h->own != XenbusStateClosing && h->own != XenbusStateClosed)
+		begin_close(h);
+}
+
+static const char *key_below(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return !strncmp(path, dir, len) && path[len] == '/' ? path + len + 1 : NULL;
+}
+
+void handshake_event(struct handshake *h, const char *path)
+{
+	const char *key = path ? key_below(path, h->other_path) : NULL;
+
+	if (h->gone)
+		return;
+	if (key && strcmp(key, "state")) {
+		if (h->connected && h->driver->changed)
+			h->driver->changed(h, key);
+		return;
+	}
+	if (!key)
+		look_at_own(h);
+	run(h);
+}
+
+void handshake_close(struct handshake *h)
+{
+	if (h->gone)
+		return;
+	h->barred = true;
+	begin_close(h);
+	run(h);
+}
+
+void handshake_fail(struct handshake *h, const char *fmt, ...)
+{
+	char text[ERROR_BYTES];
+	va_list ap;
+
+	if (h->failed || h->gone)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	h->failed = h->barred = true;
+	log_error("%s: %s", h->own_path, text);
+	store_client_printf(h->store, STORE_NO_TX, h->own_path, "error", "%s", text);
+	if (h->in_callback)
+		return;
+	begin_close(h);
+	run(h);
+}
+
+/* ---- start and stop ------------------------------------------------------------------------------------------------- */
+
+static int read_other_end(struct handshake *h)
+{
+	const char *key = h->driver->is_back ? "frontend" : "backend";
+	const char *last = strrchr(h->own_path, '/');
+	uint64_t domid;
+	char *path;
+	int err = store_client_readf(h->store, STORE_NO_TX, &path, "%s/%s", h->own_path, key);
+
+	if (err)
+		return err;
+	err = strlen(path) < sizeof(h->other_path) && *path == '/' ? 0 : -EINVAL;
+	if (!err)
+		strcpy(h->other_path, path);
+	free(path);
+	if (!err)
+		err = store_client_read_uint(h->store, STORE_NO_TX, &domid, "%s/%s-id", h->own_path, key);
+	if (err)
+		return err;
+	if (domid >= DOMID_FIRST_RESERVED || !last)
+		return -EINVAL;
+	h->other_domid = (domid_t)domid;
+	h->devid = (unsigned)strtoul(last + 1, NULL, 10);
+	return 0;
+}
+
+static const char *const own_keys[] = {"state", "online"};
+
+static void own_watch_path(const struct handshake *h, unsigned i, char path[sizeof(h->own_path) + 8])
+{
+	snprintf(path, sizeof(h->own_path) + 8, "%s/%s", h->own_path, own_keys[i]);
+}
+
+static unsigned nr_own_watches(const struct handshake *h)
+{
+	return h->is_own_watched ? 0 : h->driver->is_back ? 2 : 1;
+}
+
+static void unwatch_own(struct handshake *h, unsigned nr)
+{
+	char path[sizeof(h->own_path) + 8];
+
+	while (nr--) {
+		own_watch_path(h, nr, path);
+		store_client_unwatch(h->store, path, h->own_path);
+	}
+}
+
+static int watch_both(struct handshake *h)
+{
+	char path[sizeof(h->own_path) + 8];
+	int err = 0;
+	unsigned i;
+
+	for (i = 0; i < nr_own_watches(h) && !err; i++) {
+		own_watch_path(h, i, path);
+		err = store_client_watch(h->store, path, h->own_path);
+	}
+	if (err) {
+		unwatch_own(h, i - 1);
+		return err;
+	}
+	err = store_client_watch(h->store, h->other_path, h->own_path);
+	if (err)
+		unwatch_own(h, i);
+	return err;
+}
+
+/*
+ * What the store says of our own end is from an earlier life, or the toolstack's. A front end begins anew. A back end that
+ * had got as far as a ring does not know where the last one stopped in it: it closes, and waits for a new beginning.
+ */
+static int begin(struct handshake *h)
+{
+	unsigned state = read_state(h, STORE_NO_TX, h->own_path);
+
+	if (state == XenbusStateUnknown)
+		return -ENOENT;
+	if (!h->driver->is_back) {
+		h->own = state == XenbusStateInitialising ? XenbusStateInitialising : XenbusStateUnknown;
+		return switch_state(h, XenbusStateInitialising);
+	}
+	h->own = state == XenbusStateClosed ? XenbusStateClosed : XenbusStateInitialising;
+	if (state == XenbusStateConnected || state == XenbusStateClosing)
+		switch_state(h, XenbusStateClosing);
+	return 0;
+}
+
+int handshake_start_on_bus(struct handshake *h, struct hv *hv, struct store_client *store,
+			   const struct handshake_driver *driver, const char *own_path, void *priv, bool is_own_watched)
+{
+	int err;
+
+	if (strlen(own_path) >= sizeof(h->own_path))
+		return -ENAMETOOLONG;
+	memset(h, 0, sizeof(*h));
+	h->driver = driver;
+	h->hv = hv;
+	h->store = store;
+	h->priv = priv;
+	h->is_own_watched = is_own_watched;
+	strcpy(h->own_path, own_path);
+	err = read_other_end(h);
+	if (!err)
+		err = begin(h);
+	if (!err)
+		err = watch_both(h);
+	if (err)
+		return err;
+	run(h);
+	return 0;
+}
+
+int handshake_start(struct handshake *h, struct hv *hv, struct store_client *store, const struct handshake_driver *driver,
+		    const char *own_path, void *priv)
+{
+	return handshake_start_on_bus(h, hv, store, driver, own_path, priv, false);
+}
+
+void handshake_stop(struct handshake *h)
+{
+	unwatch_own(h, nr_own_watches(h));
+	store_client_unwatch(h->store, h->other_path, h->own_path);
+	undo(h);
+	if (!h->gone && h->own != XenbusStateClosed)
+		switch_state(h, XenbusStateClosed);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void take_events(struct handshake *h)
+{
+	char *path, *token;
+
+	while (!store_client_next_watch(h->store, &path, &token)) {
+		if (!strcmp(token, h->own_path))
+			handshake_event(h, path);
+		free(path);
+		free(token);
+	}
+}
+
+/* Another device's events may be dropped here: its own wait looks at the states first. */
+int handshake_wait_connected(struct handshake *h, int timeout_ms)
+{
+	int64_t end = now_ms() + timeout_ms;
+
+	handshake_event(h, NULL);
+	for (;;) {
+		int64_t left = end - now_ms();
+		int n;
+
+		if (h->connected && h->own == XenbusStateConnected && h->other == XenbusStateConnected)
+			return 0;
+		if (h->failed || h->gone || h->own == XenbusStateClosing || h->own == XenbusStateClosed)
+			return -ENODEV;
+		if (left <= 0)
+			return -ETIMEDOUT;
+		n = store_client_wait(h->store, (int)left);
+		if (n < 0)
+			return n;
+		take_events(h);
+	}
+}

@@ -1,0 +1,323 @@
+/*
+ * hv/xenbus.c - finds the devices of one type in the store and runs a handshake for each.
+ *
+ * Owns     a struct device for each directory backend/<type>/<domid>/<devid> from the moment it is complete until it vanishes;
+ *          a store connection of its own, so that nobody else's watch events are mixed with these.
+ * Trusts   the directory names and the toolstack's keys; nothing of the front ends'.
+ * Runs in  the thread that called xenbus_create. Bounded work for each event.
+ */
+#include "hv/xenbus.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hv/hv_ops.h"
+#include "hv/log.h"
+
+#define EVENTS_AT_ONCE 64
+#define BUCKETS 1024u
+#define BUS_TOKEN "xenbus"
+
+struct device {
+	struct device *next; /* in its bucket */
+	struct handshake handshake;
+	char path[sizeof(((struct handshake *)0)->own_path)];
+	domid_t frontend;
+	unsigned devid;
+	bool is_live;  /* probed, its handshake runs; else it is remembered so that it is not probed again */
+};
+
+struct xenbus {
+	struct hv *hv;
+	struct store_client *store;
+	const struct xenbus_driver *driver;
+	void *arg;
+	char base[64]; /* /local/domain/0/backend/<type> */
+	struct device *bucket[BUCKETS];
+};
+
+void *xenbus_arg(struct xenbus *bus)
+{
+	return bus->arg;
+}
+
+struct hv *xenbus_hv(struct xenbus *bus)
+{
+	return bus->hv;
+}
+
+int xenbus_fd(const struct xenbus *bus)
+{
+	return store_client_fd(bus->store);
+}
+
+static struct device **bucket_of(struct xenbus *bus, const char *path)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (; *path; path++)
+		hash = (hash ^ (uint8_t)*path) * 16777619u;
+	return &bus->bucket[hash % BUCKETS];
+}
+
+static struct device *find(struct xenbus *bus, const char *path)
+{
+	struct device *dev = *bucket_of(bus, path);
+
+	while (dev && strcmp(dev->path, path))
+		dev = dev->next;
+	return dev;
+}
+
+/* Ends what runs of it; the entry stays. */
+static void retire(struct xenbus *bus, struct device *dev)
+{
+	if (!dev->is_live)
+		return;
+	dev->is_live = false;
+	handshake_stop(&dev->handshake);
+	bus->driver->remove(bus, dev->handshake.priv);
+}
+
+static void forget(struct xenbus *bus, struct device *dev)
+{
+	struct device **at = bucket_of(bus, dev->path);
+
+	retire(bus, dev);
+	while (*at != dev)
+		at = &(*at)->next;
+	*at = dev->next;
+	free(dev);
+}
+
+static bool has_key(struct xenbus *bus, const char *dir, const char *key)
+{
+	char *value;
+	int err = store_client_readf(bus->store, STORE_NO_TX, &value, "%s/%s", dir, key);
+
+	if (!err)
+		free(value);
+	return !err;
+}
+
+static void report(struct xenbus *bus, const struct device *dev, int err)
+{
+	log_error("%s: the device cannot be served: %s", dev->path, strerror(-err));
+	if (!has_key(bus, dev->path, "error"))
+		store_client_printf(bus->store, STORE_NO_TX, dev->path, "error", "the device cannot be served: %s",
+				    strerror(-err));
+}
+
+static void probe(struct xenbus *bus, struct device *dev)
+{
+	void *priv = NULL;
+	int err = bus->driver->probe(bus, dev->frontend, dev->devid, dev->path, &priv);
+
+	if (err) {
+		report(bus, dev, err);
+		return;
+	}
+	/* Before the start: its callbacks look at the device through priv, which may point here. */
+	dev->is_live = true;
+	err = handshake_start_on_bus(&dev->handshake, bus->hv, bus->store, &bus->driver->handshake, dev->path, priv, true);
+	if (err) {
+		dev->is_live = false;
+		if (err != -ENOENT)
+			report(bus, dev, err);
+		bus->driver->remove(bus, priv);
+	}
+}
+
+/* A directory is there that we do not know: a device once all its keys are there. */
+static void meet(struct xenbus *bus, domid_t frontend, unsigned devid, const char *path)
+{
+	struct device *dev;
+
+	if (!has_key(bus, path, "frontend") || !has_key(bus, path, "frontend-id") || !has_key(bus, path, "state"))
+		return;
+	dev = calloc(1, sizeof(*dev));
+	if (!dev) {
+		log_error("%s: no memory for another device", path);
+		return;
+	}
+	dev->frontend = frontend;
+	dev->devid = devid;
+	snprintf(dev->path, sizeof(dev->path), "%s", path);
+	dev->next = *bucket_of(bus, path);
+	*bucket_of(bus, path) = dev;
+	probe(bus, dev);
+}
+
+static void settle(struct xenbus *bus, struct device *dev)
+{
+	if (dev->is_live && dev->handshake.gone)
+		retire(bus, dev);
+	if (!dev->is_live && !has_key(bus, dev->path, "state"))
+		forget(bus, dev);
+}
+
+/* Something about this device's own directory. */
+static void look_at(struct xenbus *bus, domid_t frontend, unsigned devid)
+{
+	char path[sizeof(((struct device *)0)->path)];
+	struct device *dev;
+
+	snprintf(path, sizeof(path), "%s/%u/%u", bus->base, frontend, devid);
+	dev = find(bus, path);
+	if (!dev) {
+		meet(bus, frontend, devid, path);
+		return;
+	}
+	if (dev->is_live)
+		handshake_event(&dev->handshake, path);
+	settle(bus, dev);
+}
+
+/* A directory name that is a number below the limit. */
+static bool number_of(const char *text, unsigned limit, unsigned *value)
+{
+	unsigned long v;
+	char *end;
+
+	if (*text < '0' || *text > '9' || (*text == '0' && text[1]))
+		return false;
+	v = strtoul(text, &end, 10);
+	*value = (unsigned)v;
+	return !*end && v < limit;
+}
+
+static void scan_frontend(struct xenbus *bus, domid_t frontend)
+{
+	char path[sizeof(bus->base) + 16];
+	unsigned nr, devid;
+	char **names;
+
+	snprintf(path, sizeof(path), "%s/%u", bus->base, frontend);
+	if (store_client_list(bus->store, STORE_NO_TX, path, &names, &nr))
+		return;
+	for (unsigned i = 0; i < nr; i++)
+		if (number_of(names[i], UINT32_MAX, &devid))
+			look_at(bus, frontend, devid);
+	store_client_free_list(names, nr);
+}
+
+static void scan_all(struct xenbus *bus)
+{
+	unsigned nr, domid;
+	char **names;
+
+	if (store_client_list(bus->store, STORE_NO_TX, bus->base, &names, &nr))
+		return;
+	for (unsigned i = 0; i < nr; i++)
+		if (number_of(names[i], DOMID_FIRST_RESERVED, &domid))
+			scan_frontend(bus, (domid_t)domid);
+	store_client_free_list(names, nr);
+}
+
+/* Devices that we know below that directory (0: any front end's): it may have been removed with all of them. */
+static void recheck(struct xenbus *bus, bool is_any, domid_t frontend)
+{
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		struct device *dev, *next;
+
+		for (dev = bus->bucket[i]; dev; dev = next) {
+			next = dev->next;
+			if (!is_any && dev->frontend != frontend)
+				continue;
+			if (dev->is_live)
+				handshake_event(&dev->handshake, dev->path);
+			settle(bus, dev);
+		}
+	}
+}
+
+/* An event below our base: <domid>/<devid>/<key>, or less. Our own keys' events are many, and mean nothing. */
+static void base_event(struct xenbus *bus, const char *path)
+{
+	char name[2][16] = {"", ""}, key[16] = "";
+	unsigned domid, devid;
+	int n;
+
+	if (strncmp(path, bus->base, strlen(bus->base)))
+		return;
+	n = sscanf(path + strlen(bus->base), "/%15[^/]/%15[^/]/%15s", name[0], name[1], key);
+	if (n <= 0) {
+		recheck(bus, true, 0);
+		scan_all(bus);
+		return;
+	}
+	if (!number_of(name[0], DOMID_FIRST_RESERVED, &domid))
+		return;
+	if (n == 1) {
+		recheck(bus, false, (domid_t)domid);
+		scan_frontend(bus, (domid_t)domid);
+	} else if (number_of(name[1], UINT32_MAX, &devid) && (n == 2 || !strcmp(key, "state") || !strcmp(key, "online"))) {
+		look_at(bus, (domid_t)domid, devid);
+	}
+}
+
+bool xenbus_process(struct xenbus *bus)
+{
+	char *path, *token;
+
+	for (unsigned i = 0; i < EVENTS_AT_ONCE; i++) {
+		if (store_client_next_watch(bus->store, &path, &token))
+			return false;
+		if (!strcmp(token, BUS_TOKEN)) {
+			base_event(bus, path);
+		} else {
+			struct device *dev = find(bus, token);
+
+			if (dev && dev->is_live) {
+				handshake_event(&dev->handshake, path);
+				settle(bus, dev);
+			}
+		}
+		free(path);
+		free(token);
+	}
+	return true;
+}
+
+int xenbus_create(struct hv *hv, const struct xenbus_driver *driver, void *arg, struct xenbus **out)
+{
+	struct xenbus *bus = calloc(1, sizeof(*bus));
+	int err;
+
+	if (!bus)
+		return -ENOMEM;
+	bus->hv = hv;
+	bus->driver = driver;
+	bus->arg = arg;
+	snprintf(bus->base, sizeof(bus->base), "/local/domain/%u/backend/%s", hv_domid(hv), driver->handshake.type);
+	err = hv->ops->store_open(hv, &bus->store);
+	if (err)
+		goto free_bus;
+	err = store_client_watch(bus->store, bus->base, BUS_TOKEN);
+	if (err)
+		goto close_store;
+	scan_all(bus);
+	*out = bus;
+	return 0;
+close_store:
+	store_client_close(bus->store);
+free_bus:
+	free(bus);
+	return err;
+}
+
+void xenbus_destroy(struct xenbus *bus)
+{
+	if (!bus)
+		return;
+	for (unsigned i = 0; i < BUCKETS; i++)
+		while (bus->bucket[i]) {
+			if (bus->bucket[i]->is_live)
+				handshake_close(&bus->bucket[i]->handshake);
+			forget(bus, bus->bucket[i]);
+		}
+	store_client_close(bus->store);
+	free(bus);
+}
