@@ -82,35 +82,20 @@ static bool wants_pci(const struct netback_options *opt)
 	return false;
 }
 
-/* The main thread may run wherever this process may: DPDK would pin it to one processor. */
-static void lcores_arg(char *text, size_t size)
-{
-	cpu_set_t set;
-	size_t at;
-
-	if (sched_getaffinity(0, sizeof(set), &set) < 0)
-		CPU_ZERO(&set);
-	at = (size_t)snprintf(text, size, "0@(");
-	for (int cpu = 0; cpu < CPU_SETSIZE && at + 8 < size; cpu++)
-		if (CPU_ISSET(cpu, &set))
-			at += (size_t)snprintf(text + at, size - at, "%s%d", text[at - 1] == '(' ? "" : ",", cpu);
-	snprintf(text + at, size - at, ")");
-}
-
 static int args_build(struct eal_args *a, const struct netback_options *opt)
 {
-	char memory[16], lcores[512];
+	bool huge = has_hugepages(opt->memory_mib);
+	char memory[16], lcores[32];
 	int err;
 
 	snprintf(memory, sizeof(memory), "%u", opt->memory_mib);
-	lcores_arg(lcores, sizeof(lcores));
+	snprintf(lcores, sizeof(lcores), "0@%d", sched_getcpu());
 	err = args_add(a, "sluice-netback");
-	err = err ? err : args_add_words(a, "--in-memory --no-telemetry --lcores");
+	err = err ? err : args_add_words(a, huge ? "--in-memory" : "--no-huge --no-shconf");
+	err = err ? err : args_add_words(a, "--no-telemetry --lcores");
 	err = err ? err : args_add(a, lcores);
 	err = err ? err : args_add_words(a, "-m");
 	err = err ? err : args_add(a, memory);
-	if (!err && !has_hugepages(opt->memory_mib))
-		err = args_add(a, "--no-huge");
 	if (!err && !wants_pci(opt))
 		err = args_add(a, "--no-pci");
 	if (!err && opt->is_verbose)
@@ -124,6 +109,7 @@ int eal_start(const struct netback_options *opt)
 {
 	struct eal_args args = {0};
 	char *argv[EAL_MAX_ARGS + 1];
+	cpu_set_t cpus;
 	int err = args_build(&args, opt);
 
 	if (!opt->is_verbose && !quiet) {
@@ -131,10 +117,14 @@ int eal_start(const struct netback_options *opt)
 		if (quiet)
 			rte_openlog_stream(quiet);
 	}
-	/* DPDK permutes what it is given and keeps pointers into it. */
-	memcpy(argv, args.arg, sizeof(argv));
+	memcpy(argv, args.arg, sizeof(argv)); /* DPDK permutes what it is given */
+	if (!err && sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
+		err = -errno;
 	if (!err && rte_eal_init(args.nr, argv) < 0)
 		err = rte_errno ? -rte_errno : -EINVAL;
+	/* DPDK has pinned us; this thread, and the worker that it will start, run where they did before. */
+	if (!err && sched_setaffinity(0, sizeof(cpus), &cpus) < 0)
+		err = -errno;
 	for (int i = 0; i < args.nr; i++)
 		free(args.arg[i]);
 	return err;

@@ -1,0 +1,67 @@
+/*
+ * test/lib/vif_box.h - a vif's queue with a raw front end, in one process, over real grants and a hypervisor of a few lines.
+ *
+ * The front half of both rings is the test's: it can lie. hv_* that a queue needs are answered here, with grant/ behind them.
+ *
+ * Runs in  one thread, but for hv_notify, which counts atomically.
+ */
+#ifndef SLUICE_TEST_VIF_BOX_H
+#define SLUICE_TEST_VIF_BOX_H
+
+#include "grant_box.h"
+#include "netback/vif.h"
+
+#define VIF_BOX_TX_FRAME 0
+#define VIF_BOX_RX_FRAME 1
+#define VIF_BOX_FIRST_FRAME 2 /* BOX_FRAMES - 2 pages for data */
+#define VIF_BOX_DATA_FRAMES (BOX_FRAMES - VIF_BOX_FIRST_FRAME)
+
+/* What stands behind struct hv in these tests. */
+struct vif_box {
+	struct grant_box grants;
+	struct netif_txr_front tx;
+	struct netif_rxr_front rx;
+	grant_ref_t ref[VIF_BOX_DATA_FRAMES]; /* one writable grant for each data frame */
+	struct vif_stats stats;
+	struct vif_queue *queue;
+	bool any_fault;
+	uint32_t nr_notify;
+	uint32_t nr_open, nr_mapped_rings; /* what the queue holds of the hypervisor */
+	bool copies_only; /* as on a platform where maps are dear */
+};
+
+struct rte_mempool *vif_box_pool(void);
+struct rte_mempool *vif_box_ext_pool(void);
+
+/* Brings DPDK up, once. */
+void vif_box_start_dpdk(void);
+void vif_box_init(struct vif_box *box, bool sg);
+/* Everything must have come back. */
+void vif_box_finish(struct vif_box *box);
+
+static inline uint8_t *vif_box_page(struct vif_box *box, unsigned data_frame)
+{
+	return grant_box_page(&box->grants, VIF_BOX_FIRST_FRAME + data_frame);
+}
+
+/* One raw request; nothing is checked. */
+static inline void vif_box_put(struct vif_box *box, grant_ref_t ref, uint16_t offset, uint16_t size, uint16_t flags,
+			       uint16_t id)
+{
+	netif_txr_front_put(&box->tx, &(struct netif_tx_request){
+					      .gref = ref, .offset = offset, .size = size, .flags = flags, .id = id});
+}
+
+/* Posts nr rx buffers: data frames first.. with ids as the frames. */
+void vif_box_post(struct vif_box *box, unsigned first, unsigned nr);
+/* A packet of ours, as the bridge would bring it, in segments of at most seg bytes. */
+struct rte_mbuf *vif_box_packet(uint32_t bytes, uint16_t seg, uint8_t seed);
+/* Which byte stands at that place of a packet of vif_box_packet. */
+static inline uint8_t vif_box_byte(uint8_t seed, uint32_t at)
+{
+	return (uint8_t)(seed + at * 7 + (at >> 8));
+}
+/* All pool buffers are where they belong. */
+unsigned vif_box_in_use(void);
+
+#endif

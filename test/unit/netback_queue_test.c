@@ -1,0 +1,437 @@
+/*
+ * test/unit/netback_queue_test.c - a vif's queue with an honest front end: packets through both rings, byte for byte.
+ */
+#include "test.h"
+
+#include "vif_box.h"
+
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#define NR_IDS 256
+
+static struct vif_box box;
+
+/* Fills data frames with what vif_box_byte says, and puts a packet of the given fragments. */
+static void put_packet(const uint16_t lens[], unsigned nr, uint16_t offset, uint16_t flags, uint8_t seed)
+{
+	uint32_t total = 0, at = 0;
+
+	for (unsigned i = 0; i < nr; i++)
+		total += lens[i];
+	for (unsigned i = 0; i < nr; i++) {
+		for (uint16_t b = 0; b < lens[i]; b++)
+			vif_box_page(&box, i)[offset + b] = vif_box_byte(seed, at + b);
+		vif_box_put(&box, box.ref[i], offset, (uint16_t)(i ? lens[i] : total),
+			    (uint16_t)((i + 1 < nr ? NETTXF_more_data : 0) | (i ? 0 : flags)), (uint16_t)i);
+		at += lens[i];
+	}
+}
+
+static void assert_bytes(const struct rte_mbuf *m, uint32_t bytes, uint8_t seed)
+{
+	uint8_t *copy = malloc(bytes);
+	const uint8_t *p;
+
+	assert_int_equal(m->pkt_len, bytes);
+	p = rte_pktmbuf_read(m, 0, bytes, copy);
+	assert_non_null(p);
+	for (uint32_t i = 0; i < bytes; i++)
+		if (p[i] != vif_box_byte(seed, i))
+			fail_msg("byte %u of %u is %#x", i, bytes, p[i]);
+	free(copy);
+}
+
+/* Takes all responses; each must be okay and have an id of 0..nr-1, once. */
+static void assert_answered(unsigned nr, int16_t status)
+{
+	bool seen[NR_IDS] = {false};
+
+	assert_int_equal(netif_txr_front_pending(&box.tx), nr);
+	for (unsigned i = 0; i < nr; i++) {
+		struct netif_tx_response rsp;
+
+		netif_txr_front_take(&box.tx, &rsp);
+		assert_int_equal(rsp.status, status);
+		assert_true(rsp.id < NR_IDS && !seen[rsp.id]);
+		seen[rsp.id] = true;
+	}
+}
+
+static void a_packet_arrives_whole_whatever_its_fragments(void **state)
+{
+	static const struct {
+		uint16_t lens[18];
+		unsigned nr;
+	} cases[] = {
+		{{14}, 1}, {{60}, 1}, {{255}, 1}, {{256}, 1}, {{257}, 1}, {{1514}, 1}, {{4096}, 1},
+		/* headers split over slots */
+		{{1, 13}, 2}, {{1, 1, 1, 1, 1, 60}, 6}, {{14, 1500}, 2}, {{127, 1400}, 2}, {{128, 1400}, 2}, {{129, 1400}, 2},
+		{{64, 64, 1400}, 3}, {{64, 63, 1, 1400}, 4}, {{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4096}, 18},
+		{{4096, 4096, 822}, 3}, /* a jumbo frame */
+		{{4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4095}, 16}, /* 65535 */
+	};
+
+	for (int copies_only = 0; copies_only < 2; copies_only++) {
+		vif_box_init(&box, true);
+		box.queue->map_large = !copies_only;
+		for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+			struct rte_mbuf *m[2];
+			uint32_t total = 0;
+			bool is_mapped;
+
+			for (unsigned f = 0; f < cases[i].nr; f++)
+				total += cases[i].lens[f];
+			is_mapped = total > VIF_TX_COPY_BYTES && !copies_only;
+			put_packet(cases[i].lens, cases[i].nr, 0, 0, (uint8_t)i);
+			netif_txr_front_push(&box.tx);
+			assert_int_equal(vif_tx_burst(box.queue, m, 2), 1);
+			assert_bytes(m[0], total, (uint8_t)i);
+			assert_true(m[0]->data_len >= RTE_MIN(total, (uint32_t)VIF_TX_HEADER_BYTES));
+			assert_int_equal(vif_has_attached(box.queue), is_mapped);
+			rte_pktmbuf_free(m[0]);
+			vif_tx_finish(box.queue);
+			assert_false(vif_has_attached(box.queue));
+			assert_answered(cases[i].nr, NETIF_RSP_OKAY);
+			assert_int_equal(vif_box_in_use(), 0);
+		}
+		vif_box_finish(&box);
+	}
+}
+
+static void a_copied_header_does_not_change_when_the_guest_rewrites_its_page(void **state)
+{
+	const uint16_t lens[] = {1500};
+	struct rte_mbuf *m;
+
+	vif_box_init(&box, true);
+	put_packet(lens, 1, 100, 0, 3);
+	netif_txr_front_push(&box.tx);
+	assert_int_equal(vif_tx_burst(box.queue, &m, 1), 1);
+	memset(vif_box_page(&box, 0), 0xee, PAGE_BYTES);
+	for (uint32_t i = 0; i < VIF_TX_HEADER_BYTES; i++)
+		assert_int_equal(rte_pktmbuf_mtod(m, uint8_t *)[i], vif_box_byte(3, i));
+	rte_pktmbuf_free(m);
+	vif_tx_finish(box.queue);
+	assert_answered(1, NETIF_RSP_OKAY);
+	vif_box_finish(&box);
+}
+
+static void a_page_is_answered_only_when_the_last_reader_lets_go(void **state)
+{
+	const uint16_t lens[] = {1000, 500};
+	struct rte_mbuf *m;
+
+	vif_box_init(&box, true);
+	put_packet(lens, 2, 0, 0, 1);
+	netif_txr_front_push(&box.tx);
+	assert_int_equal(vif_tx_burst(box.queue, &m, 1), 1);
+	rte_pktmbuf_refcnt_update(m, 2);
+	rte_pktmbuf_free(m);
+	rte_pktmbuf_free(m);
+	vif_tx_finish(box.queue);
+	assert_answered(0, NETIF_RSP_OKAY);
+	assert_true(grant_table_in_use(box.grants.table, box.ref[0]));
+	rte_pktmbuf_free(m);
+	vif_tx_finish(box.queue);
+	assert_answered(2, NETIF_RSP_OKAY);
+	assert_false(grant_table_in_use(box.grants.table, box.ref[0]));
+	vif_box_finish(&box);
+}
+
+static void a_queue_whose_packets_are_still_out_outlives_its_disconnect(void **state)
+{
+	const uint16_t lens[] = {1000};
+	struct rte_mbuf *m;
+	struct vif_queue *q;
+
+	vif_box_init(&box, true);
+	q = box.queue;
+	put_packet(lens, 1, 0, 0, 1);
+	netif_txr_front_push(&box.tx);
+	assert_int_equal(vif_tx_burst(q, &m, 1), 1);
+	vif_detach(q);
+	assert_false(vif_queue_disconnect(q));
+	assert_int_equal(box.nr_mapped_rings, 0);
+	assert_int_equal(box.nr_open, 1);
+	assert_false(vif_queue_drain(q));
+	assert_bytes(m, 1000, 1);
+	rte_pktmbuf_free(m); /* comes back through the ring of done slots */
+	assert_true(vif_queue_drain(q));
+	assert_int_equal(box.nr_open, 0);
+	assert_false(grant_table_in_use(box.grants.table, box.ref[0]));
+	grant_box_finish(&box.grants);
+}
+
+static void a_full_ring_of_packets_passes_in_bursts(void **state)
+{
+	struct rte_mbuf *m[VIF_TX_BURST];
+	unsigned got = 0, bursts = 0;
+
+	vif_box_init(&box, true);
+	for (unsigned i = 0; i < VIF_RING_SLOTS; i++)
+		vif_box_put(&box, box.ref[i % VIF_BOX_DATA_FRAMES], 0, i % 2 ? 60 : 1500, 0, (uint16_t)i);
+	netif_txr_front_push(&box.tx);
+	while (got < VIF_RING_SLOTS && bursts++ < 100) {
+		uint16_t n = vif_tx_burst(box.queue, m, VIF_TX_BURST);
+
+		rte_pktmbuf_free_bulk(m, n);
+		got += n;
+	}
+	assert_int_equal(got, VIF_RING_SLOTS);
+	assert_false(vif_arm(box.queue));
+	assert_answered(VIF_RING_SLOTS, NETIF_RSP_OKAY);
+	assert_int_equal(box.stats.tx_packets, VIF_RING_SLOTS);
+	assert_int_equal(box.stats.tx_copied, VIF_RING_SLOTS / 2);
+	vif_box_finish(&box);
+}
+
+static void a_rest_is_work_but_half_a_packet_is_not(void **state)
+{
+	struct rte_mbuf *m[2];
+
+	vif_box_init(&box, true);
+	for (unsigned i = 0; i < 3; i++)
+		vif_box_put(&box, box.ref[0], 0, 60, 0, (uint16_t)i);
+	netif_txr_front_push(&box.tx);
+	assert_int_equal(vif_tx_burst(box.queue, m, 2), 2);
+	rte_pktmbuf_free_bulk(m, 2);
+	assert_true(vif_arm(box.queue));
+	assert_int_equal(vif_tx_burst(box.queue, m, 2), 1);
+	rte_pktmbuf_free_bulk(m, 1);
+	assert_false(vif_arm(box.queue));
+	vif_box_put(&box, box.ref[0], 0, 600, NETTXF_more_data, 3);
+	netif_txr_front_push(&box.tx);
+	assert_int_equal(vif_tx_burst(box.queue, m, 2), 0);
+	assert_false(vif_arm(box.queue));
+	vif_box_put(&box, box.ref[0], 0, 100, 0, 4);
+	assert_true(netif_txr_front_push(&box.tx)); /* we asked to be woken */
+	assert_int_equal(vif_tx_burst(box.queue, m, 2), 1);
+	assert_int_equal(m[0]->pkt_len, 600);
+	rte_pktmbuf_free_bulk(m, 1);
+	vif_tx_finish(box.queue);
+	vif_box_finish(&box);
+}
+
+/* ---- world -> guest ------------------------------------------------------------------------------------------------ */
+
+/* Takes the rx responses of one packet; returns its bytes, put into out; -1 when a slot says error. */
+static int take_rx(uint8_t *out, unsigned *nr_slots)
+{
+	struct netif_rx_response rsp;
+	int total = 0;
+	bool bad = false;
+
+	*nr_slots = 0;
+	do {
+		assert_true(netif_rxr_front_pending(&box.rx) > 0);
+		netif_rxr_front_take(&box.rx, &rsp);
+		(*nr_slots)++;
+		if (rsp.status < 0) {
+			bad = true;
+			continue;
+		}
+		memcpy(out + total, vif_box_page(&box, rsp.id) + rsp.offset, (size_t)rsp.status);
+		total += rsp.status;
+	} while (rsp.flags & NETRXF_more_data);
+	return bad ? -1 : total;
+}
+
+static void a_packet_reaches_the_guest_whole_whatever_its_segments(void **state)
+{
+	static const uint32_t sizes[] = {1, 60, 1514, 4095, 4096, 4097, 8192, 9014, 65535};
+	static const uint16_t segs[] = {2048, 1000, 577};
+	uint8_t *out = malloc(65536);
+
+	vif_box_init(&box, true);
+	for (size_t s = 0; s < ARRAY_LEN(sizes); s++)
+		for (size_t g = 0; g < ARRAY_LEN(segs); g++) {
+			struct rte_mbuf *m = vif_box_packet(sizes[s], segs[g], (uint8_t)s);
+			unsigned slots;
+
+			vif_box_post(&box, (unsigned)(s * 7), (sizes[s] + 4095) / 4096);
+			assert_int_equal(vif_rx_burst(box.queue, &m, 1), 1);
+			assert_int_equal(take_rx(out, &slots), sizes[s]);
+			assert_int_equal(slots, (sizes[s] + 4095) / 4096);
+			for (uint32_t i = 0; i < sizes[s]; i++)
+				assert_int_equal(out[i], vif_box_byte((uint8_t)s, i));
+			assert_int_equal(vif_box_in_use(), 0);
+		}
+	assert_int_equal(box.stats.rx_packets, ARRAY_LEN(sizes) * ARRAY_LEN(segs));
+	vif_box_finish(&box);
+	free(out);
+}
+
+static void packets_beyond_the_posted_buffers_are_dropped_and_counted(void **state)
+{
+	struct rte_mbuf *m[4];
+	uint8_t out[9014];
+	unsigned slots;
+
+	vif_box_init(&box, true);
+	vif_box_post(&box, 0, 3);
+	m[0] = vif_box_packet(100, 2000, 0);
+	m[1] = vif_box_packet(9014, 2000, 1); /* needs three, two are left */
+	m[2] = vif_box_packet(200, 2000, 2);
+	m[3] = vif_box_packet(5000, 2000, 3); /* needs two, one is left */
+	assert_int_equal(vif_rx_burst(box.queue, m, 4), 4);
+	assert_int_equal(take_rx(out, &slots), 100);
+	assert_int_equal(take_rx(out, &slots), 200);
+	assert_int_equal(netif_rxr_front_pending(&box.rx), 0);
+	assert_int_equal(box.stats.rx_drop_no_request, 2);
+	assert_int_equal(vif_box_in_use(), 0);
+	vif_box_finish(&box);
+}
+
+static void a_burst_is_one_wake(void **state)
+{
+	struct rte_mbuf *m[64];
+
+	vif_box_init(&box, true);
+	vif_box_post(&box, 0, 200);
+	for (unsigned i = 0; i < 64; i++)
+		m[i] = vif_box_packet(1000, 2000, 0);
+	vif_rx_burst(box.queue, m, 64);
+	assert_int_equal(box.nr_notify, 1);
+	assert_int_equal(box.stats.notify_sent, 1);
+	for (unsigned i = 0; i < 64; i++)
+		m[i] = vif_box_packet(1000, 2000, 0);
+	vif_rx_burst(box.queue, m, 64); /* the guest has not asked again */
+	assert_int_equal(box.nr_notify, 1);
+	assert_int_equal(box.stats.notify_suppressed, 1);
+	vif_box_finish(&box);
+}
+
+static void a_guest_without_scatter_gather_gets_no_packet_longer_than_a_page(void **state)
+{
+	struct rte_mbuf *m;
+
+	vif_box_init(&box, false);
+	vif_box_post(&box, 0, 10);
+	m = vif_box_packet(4097, 2000, 0);
+	vif_rx_burst(box.queue, &m, 1);
+	assert_int_equal(box.stats.rx_drop_too_long, 1);
+	m = vif_box_packet(4096, 2000, 0);
+	vif_rx_burst(box.queue, &m, 1);
+	assert_int_equal(box.stats.rx_packets, 1);
+	vif_box_finish(&box);
+}
+
+/* ---- checksums ----------------------------------------------------------------------------------------------------- */
+
+struct checksum_case {
+	const char *says;
+	bool is_v6, is_tcp, has_vlan, is_fragment;
+	uint16_t payload, padding;
+	uint8_t ip_options;
+	bool is_refused;
+};
+
+static uint32_t build_ip(uint8_t *p, const struct checksum_case *c)
+{
+	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)p;
+	uint32_t at = sizeof(*eth), l4 = c->is_tcp ? sizeof(struct rte_tcp_hdr) : sizeof(struct rte_udp_hdr);
+	rte_be16_t type = rte_cpu_to_be_16(c->is_v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4);
+
+	memset(p, 0, 200);
+	eth->ether_type = c->has_vlan ? RTE_BE16(RTE_ETHER_TYPE_VLAN) : type;
+	if (c->has_vlan) {
+		((struct rte_vlan_hdr *)(p + at))->eth_proto = type;
+		at += sizeof(struct rte_vlan_hdr);
+	}
+	if (c->is_v6) {
+		struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)(p + at);
+
+		ip->vtc_flow = RTE_BE32(6u << 28);
+		ip->payload_len = rte_cpu_to_be_16((uint16_t)(l4 + c->payload));
+		ip->proto = c->is_tcp ? IPPROTO_TCP : IPPROTO_UDP;
+		memset(ip->src_addr, 0xfd, 32);
+		at += sizeof(*ip);
+	} else {
+		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(p + at);
+		uint32_t header = sizeof(*ip) + c->ip_options;
+
+		ip->version_ihl = (uint8_t)(0x40 | header / 4);
+		ip->total_length = rte_cpu_to_be_16((uint16_t)(header + l4 + c->payload));
+		ip->next_proto_id = c->is_tcp ? IPPROTO_TCP : IPPROTO_UDP;
+		ip->fragment_offset = c->is_fragment ? RTE_BE16(RTE_IPV4_HDR_MF_FLAG) : 0;
+		ip->src_addr = RTE_BE32(0x0a000001);
+		ip->dst_addr = RTE_BE32(0x0a000002);
+		at += header;
+	}
+	if (!c->is_tcp)
+		((struct rte_udp_hdr *)(p + at))->dgram_len = rte_cpu_to_be_16((uint16_t)(l4 + c->payload));
+	at += l4;
+	for (uint32_t i = 0; i < (uint32_t)c->payload + c->padding; i++)
+		p[at + i] = (uint8_t)(i * 31 + 5);
+	return at + c->payload + c->padding;
+}
+
+static void a_blank_checksum_is_filled_in_or_refused(void **state)
+{
+	static const struct checksum_case cases[] = {
+		{.says = "udp over ipv4", .payload = 31},
+		{.says = "tcp over ipv4", .is_tcp = true, .payload = 100},
+		{.says = "no payload", .is_tcp = true},
+		{.says = "padded to the least Ethernet frame", .payload = 3, .padding = 20},
+		{.says = "ip options", .is_tcp = true, .payload = 700, .ip_options = 40},
+		{.says = "mapped, odd length", .is_tcp = true, .payload = 1447},
+		{.says = "vlan", .is_tcp = true, .has_vlan = true, .payload = 900},
+		{.says = "tcp over ipv6", .is_v6 = true, .is_tcp = true, .payload = 1000},
+		{.says = "udp over ipv6, vlan", .is_v6 = true, .has_vlan = true, .payload = 9},
+		{.says = "a fragment", .payload = 31, .is_fragment = true, .is_refused = true},
+	};
+
+	vif_box_init(&box, true);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct checksum_case *c = &cases[i];
+		uint8_t *p = vif_box_page(&box, 0), copy[4096];
+		uint32_t bytes = build_ip(p, c), l3 = sizeof(struct rte_ether_hdr) + (c->has_vlan ? 4 : 0);
+		struct rte_mbuf *m;
+		const uint8_t *got;
+		uint16_t n;
+
+		vif_box_put(&box, box.ref[0], 0, (uint16_t)bytes, NETTXF_csum_blank | NETTXF_data_validated, 0);
+		netif_txr_front_push(&box.tx);
+		n = vif_tx_burst(box.queue, &m, 1);
+		if (n != !c->is_refused)
+			fail_msg("%s: %u packets", c->says, n);
+		if (n) {
+			uint16_t sum;
+
+			got = rte_pktmbuf_read(m, l3, bytes - l3, copy);
+			if (got != copy)
+				memcpy(copy, got, bytes - l3);
+			/* With the checksum in place the complement of the sum is zero, which UDP spells 0xffff. */
+			sum = c->is_v6 ? rte_ipv6_udptcp_cksum((void *)copy, copy + 40)
+				       : rte_ipv4_udptcp_cksum((void *)copy, copy + 20 + c->ip_options);
+			if (sum != (c->is_tcp ? 0 : 0xffff))
+				fail_msg("%s: wrong checksum", c->says);
+			rte_pktmbuf_free(m);
+		}
+		vif_tx_finish(box.queue);
+		assert_answered(1, NETIF_RSP_OKAY);
+	}
+	assert_int_equal(box.stats.tx_drop_checksum, 1);
+	vif_box_finish(&box);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_packet_arrives_whole_whatever_its_fragments),
+		cmocka_unit_test(a_copied_header_does_not_change_when_the_guest_rewrites_its_page),
+		cmocka_unit_test(a_page_is_answered_only_when_the_last_reader_lets_go),
+		cmocka_unit_test(a_queue_whose_packets_are_still_out_outlives_its_disconnect),
+		cmocka_unit_test(a_full_ring_of_packets_passes_in_bursts),
+		cmocka_unit_test(a_rest_is_work_but_half_a_packet_is_not),
+		cmocka_unit_test(a_packet_reaches_the_guest_whole_whatever_its_segments),
+		cmocka_unit_test(packets_beyond_the_posted_buffers_are_dropped_and_counted),
+		cmocka_unit_test(a_burst_is_one_wake),
+		cmocka_unit_test(a_guest_without_scatter_gather_gets_no_packet_longer_than_a_page),
+		cmocka_unit_test(a_blank_checksum_is_filled_in_or_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
