@@ -265,6 +265,7 @@ int domain_unpause(struct domain *d)
 		return -EINVAL;
 	if (d->pause_count > 1) {
 		d->pause_count--;
+		d->creator = NULL; /* it is made, and meant to stay although it does not run yet */
 		return 0;
 	}
 	if (!d->has_started) {

@@ -219,9 +219,12 @@ static int furnish(struct cmd *cmd, struct create *c, struct foreground *f)
 		ret = add_devices(cmd, c);
 	if (!ret)
 		ret = foreground_prepare(f, cmd, c->domid, c->foreground, c->console);
-	if (ret || c->stay_paused)
+	if (ret)
 		return ret;
-	err = toolstack_domain_unpause(cmd->hv, c->domid);
+	/* Pauses are counted. The first unpause says that the domain is made and outlives us, paused or not. */
+	err = c->stay_paused ? toolstack_domain_pause(cmd->hv, c->domid) : 0;
+	if (!err)
+		err = toolstack_domain_unpause(cmd->hv, c->domid);
 	return err ? cmd_fail("domain %s could not be started: %s", c->config.name, strerror(-err)) : 0;
 }
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A person's mistakes: one clear sentence each, a non-zero exit, nothing left behind.
-. "$SLUICE_SOURCE/test/lib/scenario.sh"
+. "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
 scenario_begin sluiced
 
 truncate -s 1M "$system_dir/disk.img"

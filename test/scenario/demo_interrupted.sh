@@ -1,6 +1,6 @@
 #!/bin/bash
 # The demo, interrupted at any point, leaves no process, no mount, no file in its temporary folder.
-. "$SLUICE_SOURCE/test/lib/scenario.sh"
+. "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
 scenario_begin
 [ -x "$SLUICE_BUILD/tools/sluice-netback" ] || skip "sluice-netback is not built here"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A host file system that is full: the guest's writes fail and it is told; logs are cut short; nothing hangs, nothing dies.
-. "$SLUICE_SOURCE/test/lib/scenario.sh"
+. "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
 scenario_requires mount umount mkfs.ext4
 scenario_begin
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # An idle system, two guests with a vif and a vbd each connected, uses under 1 % of a core over 5 s.
-. "$SLUICE_SOURCE/test/lib/scenario.sh"
+. "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
 scenario_begin sluiced sluice-netback sluice-blkback
 
 for n in 1 2; do

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A back end is killed under load: sluiced goes on, the guest is not harmed beyond its device, a new back end serves new guests.
-. "$SLUICE_SOURCE/test/lib/scenario.sh"
+. "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
 scenario_begin sluiced sluice-blkback sluice-netback
 sluiced_pid=${system_pids[0]}
 

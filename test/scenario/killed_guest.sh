@@ -1,6 +1,6 @@
 #!/bin/bash
 # A guest's process is killed: its domain goes, at both ends of its devices; others go on.
-. "$SLUICE_SOURCE/test/lib/scenario.sh"
+. "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
 scenario_begin sluiced sluice-netback sluice-blkback
 sluiced_pid=${system_pids[0]}
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every frame of a real capture goes through two rings and the bridge and arrives as it was, at a guest and at a pcap port.
-. "$SLUICE_SOURCE/test/lib/scenario.sh"
+. "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
 scenario_begin sluiced sluice-blkback
 [ -x "$SLUICE_BUILD/tools/sluice-netback" ] || skip "sluice-netback is not built here"
 system_start sluice-netback --ageing 0 --port "net_pcap0,tx_pcap=$system_dir/port.pcap" || fail "sluice-netback"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A guest writes files into an ext4 image through blkfront; the host finds them whole. With each engine that keeps data.
-. "$SLUICE_SOURCE/test/lib/scenario.sh"
+. "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
 scenario_requires mkfs.ext4 e2fsck debugfs
 scenario_begin sluiced
 

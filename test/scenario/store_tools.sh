@@ -1,6 +1,6 @@
 #!/bin/bash
 # The stock store programs of Debian's xenstore-utils work against sluiced.
-. "$SLUICE_SOURCE/test/lib/scenario.sh"
+. "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
 scenario_requires xenstore-write xenstore-rm xenstore-list xenstore-exists xenstore-watch xenstore-chmod
 scenario_begin sluiced
 

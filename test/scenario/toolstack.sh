@@ -1,6 +1,6 @@
 #!/bin/bash
 # A domain's life by sluice's commands: create, list, pause, unpause, console, shutdown, destroy; what they print is xl's.
-. "$SLUICE_SOURCE/test/lib/scenario.sh"
+. "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
 scenario_begin sluiced
 
 idle() { sluice create -q examples/idle.cfg "$guest_kernel" "vif=[]" 'extra="idle"' "$@"; }
