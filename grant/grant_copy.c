@@ -1,7 +1,8 @@
 /*
  * grant/grant_copy.c - validates, pins, copies, unpins.   [hot]
  *
- * Ops that follow each other on one ref share a pin: a packet's header and body, a page filled piece by piece.
+ * Ops that follow each other on one ref share a pin: a packet's header and body, a page filled piece by piece. An op that
+ * stands alone keeps the entry locked while it copies: three locked instructions, not four, and no count.
  *
  * Owns     at most one pin at a time (two in grant_copy_between), none on return.
  * Trusts   no ref, offset or length. The granted page may change while it is copied: nothing is read from it twice.
@@ -9,6 +10,7 @@
  */
 #include <string.h>
 
+#include "grant/active.h"
 #include "grant/grant_copy.h"
 
 /* The pin that the last op left. */
@@ -40,20 +42,41 @@ static int16_t copy_pin(const struct grant_peer *peer, struct copy_pin *pin, gra
 	return status;
 }
 
-static int16_t copy_one(const struct grant_peer *peer, struct copy_pin *pin, const struct grant_copy_op *op)
+static void copy_bytes(const struct grant_copy_op *op, uint8_t *page)
 {
+	if (op->to_peer)
+		memcpy(page + op->offset, op->local, op->len);
+	else
+		memcpy(op->local, page + op->offset, op->len);
+}
+
+static int16_t copy_pinned(const struct grant_peer *peer, struct copy_pin *pin, const struct grant_copy_op *op)
+{
+	int16_t status = copy_pin(peer, pin, op->ref, !op->to_peer);
+
+	if (status == GNTST_okay)
+		copy_bytes(op, pin->page);
+	return status;
+}
+
+/* One copy from a ref, with its entry locked meanwhile: nothing is counted, and a lock less is taken than by pin and unpin. */
+static int16_t copy_locked(const struct grant_peer *peer, const struct grant_copy_op *op)
+{
+	struct active_claim claim;
+	struct grant_active *act;
 	int16_t status;
 
-	if (op->offset + (unsigned)op->len > PAGE_BYTES)
-		return GNTST_bad_copy_arg;
-	status = copy_pin(peer, pin, op->ref, !op->to_peer);
-	if (status != GNTST_okay)
-		return status;
-	if (op->to_peer)
-		memcpy(pin->page + op->offset, op->local, op->len);
-	else
-		memcpy(op->local, pin->page + op->offset, op->len);
-	return GNTST_okay;
+	if (op->ref >= peer->nr_entries)
+		return GNTST_bad_gntref;
+	act = &peer->active[op->ref];
+	active_lock(act, peer->slot);
+	status = active_claim(peer, op->ref, !op->to_peer, &claim);
+	if (status == GNTST_okay) {
+		copy_bytes(op, claim.page);
+		active_unclaim(&peer->entries_sh[op->ref], claim.bits);
+	}
+	active_unlock(act);
+	return status;
 }
 
 unsigned grant_copy(const struct grant_peer *peer, struct grant_copy_op ops[], unsigned n)
@@ -62,8 +85,15 @@ unsigned grant_copy(const struct grant_peer *peer, struct grant_copy_op ops[], u
 	unsigned nr_failed = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		ops[i].status = copy_one(peer, &pin, &ops[i]);
-		nr_failed += ops[i].status != GNTST_okay;
+		struct grant_copy_op *op = &ops[i];
+
+		if (op->offset + (unsigned)op->len > PAGE_BYTES)
+			op->status = GNTST_bad_copy_arg;
+		else if ((pin.page && pin.ref == op->ref) || (i + 1 < n && ops[i + 1].ref == op->ref))
+			op->status = copy_pinned(peer, &pin, op);
+		else
+			op->status = copy_locked(peer, op);
+		nr_failed += op->status != GNTST_okay;
 	}
 	copy_unpin(peer, &pin);
 	return nr_failed;
