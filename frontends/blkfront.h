@@ -40,9 +40,15 @@ struct blkfront {
 	struct blkfront_ring ring;
 };
 
-/* Starts the handshake of device/vbd/<devid>. opt: NULL for order 2. -ENOENT: no such device; -ENOMEM; -ENOSPC: too few grants. */
+/*
+ * Starts the handshake of device/vbd/<devid>. opt: NULL for order 2. -ENOENT: no such device; -ENOMEM; -ENOSPC: too few
+ * grants.
+ */
 int blkfront_create(struct frontbus *bus, unsigned devid, const struct blkfront_options *opt, struct blkfront **out);
-/* Closes the device. Requests that have not come back: their buffers may still be the back end's and are never to be used again. Takes NULL. */
+/*
+ * Closes the device. Requests that have not come back: their buffers may still be the back end's and are never to be used
+ * again. Takes NULL.
+ */
 void blkfront_destroy(struct blkfront *bf);
 int blkfront_wait_connected(struct blkfront *bf, int timeout_ms);
 

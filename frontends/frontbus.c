@@ -66,14 +66,16 @@ static void hand_out(struct frontbus *bus, const char *path, const char *token)
 bool frontbus_pump(struct frontbus *bus)
 {
 	char *path, *token;
-	unsigned n = 0;
+	unsigned n;
 
-	while (n < PUMP_BUDGET && store_client_next_watch(bus->store, &path, &token) == 0) {
+	for (n = 0; n < PUMP_BUDGET; n++) {
+		if (store_client_next_watch(bus->store, &path, &token) < 0)
+			break;
 		hand_out(bus, path, token);
 		free(path);
 		free(token);
-		n++;
 	}
+	bus->has_more = n == PUMP_BUDGET;
 	return n > 0;
 }
 
@@ -94,6 +96,8 @@ int frontbus_sleep(struct frontbus *bus, int timeout_ms)
 
 	if (bus->is_lost)
 		return -ENODEV;
+	if (bus->has_more)
+		return 1;
 	bus->sleeps++;
 	do
 		n = poll(p, 2, timeout_ms);

@@ -23,6 +23,7 @@ struct frontbus {
 	struct hv *hv;
 	struct store_client *store;
 	bool is_lost; /* the hypervisor is gone, or this domain is being destroyed */
+	bool has_more; /* watch events wait that were over frontbus_pump's budget: no sleep now */
 	uint64_t sleeps;
 	struct frontbus_watch watch[FRONTBUS_MAX_WATCHES];
 };

@@ -74,13 +74,15 @@ unsigned netfront_ring_reclaim(struct netfront_ring *r)
 	int pending = r->broken ? 0 : netif_txr_front_pending(&r->tx);
 
 	if (pending < 0)
-		return break_ring(r, "more tx responses than there were requests");
+		break_ring(r, "more tx responses than there were requests");
 	while (pending-- > 0) {
 		struct netif_tx_response rsp;
 
 		netif_txr_front_take(&r->tx, &rsp);
-		if (rsp.id >= NETFRONT_SLOTS || !r->tx_out[rsp.id])
-			return break_ring(r, "a tx response for a request that is not outstanding");
+		if (rsp.id >= NETFRONT_SLOTS || !r->tx_out[rsp.id]) {
+			break_ring(r, "a tx response for a request that is not outstanding");
+			break;
+		}
 		r->tx_out[rsp.id] = false;
 		r->tx_free[r->nr_tx_free++] = rsp.id;
 		if (rsp.status != NETIF_RSP_OKAY)

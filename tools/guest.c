@@ -1,0 +1,128 @@
+/*
+ * tools/guest.c - console lines, devices by name, the request to shut down.
+ */
+#include "tools/guest.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void say(struct guest *g, const char *prefix, const char *fmt, va_list ap)
+{
+	char line[1024];
+	size_t at = (size_t)snprintf(line, sizeof(line), "%s", prefix);
+	int n = vsnprintf(line + at, sizeof(line) - at - 1, fmt, ap);
+
+	if (n < 0)
+		return;
+	at += (size_t)n < sizeof(line) - at - 1 ? (size_t)n : sizeof(line) - at - 2;
+	line[at++] = '\n';
+	guest_console_write(&g->console, line, at);
+}
+
+void guest_say(struct guest *g, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(g, "", fmt, ap);
+	va_end(ap);
+}
+
+int guest_fail(struct guest *g, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(g, "error: ", fmt, ap);
+	va_end(ap);
+	return 1;
+}
+
+void guest_figure(struct guest *g, const char *name, double value, const char *unit)
+{
+	if (value == (double)(uint64_t)value)
+		guest_say(g, "%s %llu %s", name, (unsigned long long)value, unit);
+	else
+		guest_say(g, "%s %.3f %s", name, value, unit);
+}
+
+bool guest_must_stop(struct guest *g)
+{
+	frontbus_pump(&g->bus);
+	return g->is_stopping || g->bus.is_lost;
+}
+
+bool guest_number(struct guest *g, const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+	char *end;
+	unsigned long long v;
+
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || v < min || v > max) {
+		guest_fail(g, "%s is '%s', but must be a number from %llu to %llu", what, text, (unsigned long long)min,
+			   (unsigned long long)max);
+		return false;
+	}
+	*value = v;
+	return true;
+}
+
+/* What the other end wrote into its error node, or what the number means. */
+static void say_not_connected(struct guest *g, const char *kind, const char *name, int rc, const struct handshake *h)
+{
+	char *why = NULL;
+
+	if (rc == -ENOENT) {
+		guest_fail(g, "%s %s does not exist in this domain; add it to the domain's configuration", kind, name);
+		return;
+	}
+	if (h && store_client_readf(h->store, STORE_NO_TX, &why, "%s/error", h->own_path) < 0)
+		why = NULL;
+	if (rc == -ETIMEDOUT)
+		guest_fail(g, "%s %s: no back end has connected within %d seconds; is it running?", kind, name,
+			   GUEST_CONNECT_MS / 1000);
+	else
+		guest_fail(g, "%s %s cannot be used: %s", kind, name, why ? why : strerror(-rc));
+	free(why);
+}
+
+struct netfront *guest_open_vif(struct guest *g, const char *devid)
+{
+	struct netfront *nf = NULL;
+	uint64_t id;
+	int rc;
+
+	if (!guest_number(g, "VIF", devid, 0, 65535, &id))
+		return NULL;
+	rc = netfront_create(&g->bus, (unsigned)id, &nf);
+	if (!rc)
+		rc = netfront_wait_connected(nf, GUEST_CONNECT_MS);
+	if (!rc)
+		return nf;
+	say_not_connected(g, "vif", devid, rc, nf ? &nf->handshake : NULL);
+	netfront_destroy(nf);
+	return NULL;
+}
+
+struct blkfront *guest_open_disk(struct guest *g, const char *name, unsigned ring_order)
+{
+	const struct blkfront_options opt = {.max_ring_order = ring_order};
+	struct blkfront *bf = NULL;
+	unsigned id;
+	int rc;
+
+	if (blkfront_parse_name(name, &id) < 0) {
+		guest_fail(g, "'%s' is not the name of a disk; use one as xvda", name);
+		return NULL;
+	}
+	rc = blkfront_create(&g->bus, id, &opt, &bf);
+	if (!rc)
+		rc = blkfront_wait_connected(bf, GUEST_CONNECT_MS);
+	if (!rc)
+		return bf;
+	say_not_connected(g, "disk", name, rc, bf ? &bf->handshake : NULL);
+	blkfront_destroy(bf);
+	return NULL;
+}

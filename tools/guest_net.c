@@ -1,0 +1,335 @@
+/*
+ * tools/guest_net.c - figures of a vif: send as fast as it goes, count what comes, echo, round trips.
+ *
+ * The receiving ends first send one frame, so that a learning bridge knows where they are. Frames carry an Ethernet type for
+ * local experiments; others are counted nowhere and answered by nobody.
+ */
+#include "tools/guest.h"
+#include "tools/guest_histogram.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BURST 64u
+#define FRAME_BYTES 65536u
+/* Empty polls before sleep. A wake costs microseconds; this is about as long. */
+#define SPINS 256u
+#define START_TIMEOUT_MS 60000
+
+static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+static void write_header(uint8_t *frame, const uint8_t to[6], const uint8_t from[6])
+{
+	memcpy(frame, to, 6);
+	memcpy(frame + 6, from, 6);
+	frame[12] = GUEST_ETHERTYPE >> 8;
+	frame[13] = GUEST_ETHERTYPE & 0xff;
+}
+
+static bool is_ours(const uint8_t *frame)
+{
+	return frame[12] == GUEST_ETHERTYPE >> 8 && frame[13] == (GUEST_ETHERTYPE & 0xff);
+}
+
+/* One frame to everybody: the bridge learns this MAC. */
+static void announce(struct netfront *nf)
+{
+	uint8_t frame[60] = {0};
+	struct netfront_packet pkt = {frame, sizeof(frame)};
+
+	write_header(frame, broadcast, nf->mac);
+	netfront_tx_burst(nf, &pkt, 1);
+}
+
+static double per_thousand(uint64_t part, uint64_t whole)
+{
+	return whole ? 1000.0 * (double)part / (double)whole : 0;
+}
+
+static void say_rate(struct guest *g, const char *what, uint64_t packets, uint64_t bytes, uint64_t ns)
+{
+	char name[64];
+	double s = (double)ns / 1e9;
+
+	snprintf(name, sizeof(name), "net_%s_packets", what);
+	guest_figure(g, name, (double)packets, "packets");
+	snprintf(name, sizeof(name), "net_%s_rate", what);
+	guest_figure(g, name, ns ? (double)packets / s : 0, "packets/s");
+	snprintf(name, sizeof(name), "net_%s_bandwidth", what);
+	guest_figure(g, name, ns ? (double)bytes * 8 / s / 1e9 : 0, "Gbit/s");
+}
+
+static void say_notifications(struct guest *g, const struct netfront *nf, uint64_t packets)
+{
+	guest_figure(g, "net_notifications_per_1000_packets", per_thousand(nf->ring.count.notify_sent, packets), "notifications");
+	guest_figure(g, "net_sleeps_per_1000_packets", per_thousand(g->bus.sleeps, packets), "sleeps");
+}
+
+/* Sends bursts until the time is up; returns when the last was handed over, or 0: the device is gone. */
+static uint64_t send_until(struct guest *g, struct netfront *nf, const struct netfront_packet pkts[], uint64_t until)
+{
+	unsigned idle = 0;
+
+	for (uint64_t round = 0;; round++) {
+		uint64_t now = frontbus_now_ns();
+
+		if (now >= until || (round % 1024 == 0 && guest_must_stop(g)))
+			return now;
+		if (netfront_tx_burst(nf, pkts, BURST)) {
+			idle = 0;
+			continue;
+		}
+		if (++idle < SPINS) {
+			cpu_relax();
+			continue;
+		}
+		idle = 0;
+		if (netfront_wait(nf, false, NETFRONT_SLOTS / 2, 100) < 0)
+			return 0;
+	}
+}
+
+/* Waits until the back end has answered every slot. */
+static bool drain_tx(struct guest *g, struct netfront *nf)
+{
+	uint64_t until = frontbus_now_ns() + UINT64_C(5000000000);
+
+	while (netfront_tx_outstanding(nf)) {
+		if (frontbus_now_ns() > until || g->is_stopping)
+			return false;
+		if (netfront_wait(nf, false, NETFRONT_SLOTS, 100) < 0)
+			return false;
+	}
+	return true;
+}
+
+int guest_net_send(struct guest *g, int argc, char **argv)
+{
+	static uint8_t frame[FRAME_BYTES];
+	struct netfront_packet pkts[BURST];
+	uint64_t bytes, seconds, start, end;
+	struct netfront *nf;
+	uint8_t to[6];
+
+	(void)argc;
+	if (!guest_number(g, "BYTES", argv[1], NETFRONT_MIN_FRAME, NETFRONT_MAX_FRAME, &bytes) ||
+	    !guest_number(g, "SECONDS", argv[2], 1, 3600, &seconds))
+		return 1;
+	if (netfront_parse_mac(argv[3], to) < 0)
+		return guest_fail(g, "'%s' is not a MAC address; write it as 00:16:3e:00:00:01", argv[3]);
+	nf = guest_open_vif(g, argv[0]);
+	if (!nf)
+		return 1;
+	if (bytes > netfront_max_frame(nf)) {
+		guest_fail(g, "the back end takes frames of at most %u bytes", netfront_max_frame(nf));
+		netfront_destroy(nf);
+		return 1;
+	}
+	write_header(frame, to, nf->mac);
+	for (unsigned i = 0; i < BURST; i++)
+		pkts[i] = (struct netfront_packet){frame, (uint32_t)bytes};
+	guest_say(g, "ready");
+	start = frontbus_now_ns();
+	end = send_until(g, nf, pkts, start + seconds * UINT64_C(1000000000));
+	if (end && !drain_tx(g, nf))
+		guest_say(g, "the back end has not answered all frames");
+	say_rate(g, "sent", nf->ring.count.tx_packets, nf->ring.count.tx_bytes, end ? end - start : 0);
+	say_notifications(g, nf, nf->ring.count.tx_packets);
+	guest_figure(g, "net_tx_errors", (double)nf->ring.count.tx_errors, "slots");
+	netfront_destroy(nf);
+	return end ? 0 : guest_fail(g, "vif %s: the back end went away", argv[0]);
+}
+
+/* Buffers for a burst of the largest frames. */
+static uint8_t *alloc_buffers(struct guest *g, struct netfront_packet pkts[BURST])
+{
+	uint8_t *buffers = malloc((size_t)BURST * FRAME_BYTES);
+
+	if (!buffers)
+		guest_fail(g, "no memory for a burst of frames");
+	for (unsigned i = 0; buffers && i < BURST; i++)
+		pkts[i].data = buffers + (size_t)i * FRAME_BYTES;
+	return buffers;
+}
+
+/* One burst, sleeping while there is nothing; 0: time is up or nothing came for timeout_ms; -ENODEV. */
+static int receive(struct netfront *nf, struct netfront_packet pkts[BURST], int timeout_ms)
+{
+	for (unsigned spin = 0;; spin++) {
+		unsigned n;
+		int rc;
+
+		for (unsigned i = 0; i < BURST; i++)
+			pkts[i].len = FRAME_BYTES;
+		n = netfront_rx_burst(nf, pkts, BURST);
+		if (n)
+			return (int)n;
+		if (spin < SPINS) {
+			cpu_relax();
+			continue;
+		}
+		spin = 0;
+		rc = netfront_wait(nf, true, 0, timeout_ms);
+		if (rc <= 0)
+			return rc;
+	}
+}
+
+struct tally {
+	uint64_t packets, bytes, first_ns, last_ns;
+};
+
+static void count_burst(struct tally *t, const struct netfront_packet pkts[], unsigned n)
+{
+	t->last_ns = frontbus_now_ns();
+	for (unsigned i = 0; i < n; i++) {
+		if (!is_ours(pkts[i].data))
+			continue;
+		if (!t->packets)
+			t->first_ns = t->last_ns;
+		t->packets++;
+		t->bytes += pkts[i].len;
+	}
+}
+
+/* Receives for so long, from the first frame on. */
+static int receive_for(struct guest *g, struct netfront *nf, uint64_t ns, struct tally *t)
+{
+	uint64_t begun = frontbus_now_ns();
+	struct netfront_packet pkts[BURST];
+	uint8_t *buffers = alloc_buffers(g, pkts);
+	int rc = buffers ? 0 : -ENOMEM;
+
+	for (uint64_t round = 0; rc >= 0; round++) {
+		uint64_t now = frontbus_now_ns();
+
+		if (t->packets ? now - t->first_ns >= ns : now - begun >= START_TIMEOUT_MS * UINT64_C(1000000))
+			break;
+		if (round % 1024 == 0 && guest_must_stop(g))
+			break;
+		rc = receive(nf, pkts, 50);
+		if (rc > 0)
+			count_burst(t, pkts, (unsigned)rc);
+	}
+	free(buffers);
+	return rc < 0 ? rc : 0;
+}
+
+int guest_net_receive(struct guest *g, int argc, char **argv)
+{
+	struct tally t = {0};
+	struct netfront *nf;
+	uint64_t seconds;
+	int rc;
+
+	(void)argc;
+	if (!guest_number(g, "SECONDS", argv[1], 1, 3600, &seconds))
+		return 1;
+	nf = guest_open_vif(g, argv[0]);
+	if (!nf)
+		return 1;
+	announce(nf);
+	guest_say(g, "ready");
+	rc = receive_for(g, nf, seconds * UINT64_C(1000000000), &t);
+	say_rate(g, "received", t.packets, t.bytes, t.last_ns - t.first_ns);
+	say_notifications(g, nf, t.packets);
+	netfront_destroy(nf);
+	if (rc < 0)
+		return guest_fail(g, "vif %s: the back end went away", argv[0]);
+	return t.packets ? 0 : guest_fail(g, "vif %s: no frame came", argv[0]);
+}
+
+int guest_net_echo(struct guest *g, int argc, char **argv)
+{
+	struct netfront_packet pkts[BURST];
+	uint64_t seconds, until, echoed = 0;
+	struct netfront *nf;
+	uint8_t *buffers;
+	int rc = 0;
+
+	(void)argc;
+	if (!guest_number(g, "SECONDS", argv[1], 1, 3600, &seconds))
+		return 1;
+	nf = guest_open_vif(g, argv[0]);
+	if (!nf)
+		return 1;
+	buffers = alloc_buffers(g, pkts);
+	announce(nf);
+	guest_say(g, "ready");
+	until = frontbus_now_ns() + seconds * UINT64_C(1000000000);
+	while (buffers && rc >= 0 && frontbus_now_ns() < until && !guest_must_stop(g)) {
+		rc = receive(nf, pkts, 50);
+		for (int i = 0; i < rc; i++) {
+			uint8_t *frame = pkts[i].data;
+
+			if (!is_ours(frame) || memcmp(frame, nf->mac, 6))
+				continue;
+			write_header(frame, frame + 6, nf->mac);
+			echoed += netfront_tx_burst(nf, &pkts[i], 1);
+		}
+	}
+	free(buffers);
+	guest_figure(g, "net_echoed_packets", (double)echoed, "packets");
+	netfront_destroy(nf);
+	return rc < 0 ? guest_fail(g, "vif %s: the back end went away", argv[0]) : 0;
+}
+
+/* Sends frame number n and waits for its echo: the time it took, 0: lost, or -ENODEV. */
+static int64_t one_round_trip(struct netfront *nf, uint8_t *frame, struct netfront_packet pkts[BURST], uint64_t n)
+{
+	struct netfront_packet pkt = {frame, 64};
+	uint64_t start = frontbus_now_ns();
+
+	memcpy(frame + 14, &n, sizeof(n));
+	if (!netfront_tx_burst(nf, &pkt, 1))
+		return 0;
+	while (frontbus_now_ns() - start < UINT64_C(1000000000)) {
+		int got = receive(nf, pkts, 100);
+
+		if (got < 0)
+			return got;
+		for (int i = 0; i < got; i++)
+			if (is_ours(pkts[i].data) && !memcmp((uint8_t *)pkts[i].data + 14, &n, sizeof(n)) &&
+			    !memcmp(pkts[i].data, nf->mac, 6))
+				return (int64_t)(frontbus_now_ns() - start);
+	}
+	return 0;
+}
+
+int guest_net_ping(struct guest *g, int argc, char **argv)
+{
+	static struct guest_histogram h;
+	struct netfront_packet pkts[BURST];
+	uint64_t count, lost = 0;
+	uint8_t frame[64] = {0};
+	struct netfront *nf;
+	int64_t rc = 0;
+	uint8_t *buffers, to[6];
+
+	(void)argc;
+	if (!guest_number(g, "COUNT", argv[1], 1, 100000000, &count))
+		return 1;
+	if (netfront_parse_mac(argv[2], to) < 0)
+		return guest_fail(g, "'%s' is not a MAC address; write it as 00:16:3e:00:00:01", argv[2]);
+	nf = guest_open_vif(g, argv[0]);
+	if (!nf)
+		return 1;
+	buffers = alloc_buffers(g, pkts);
+	write_header(frame, to, nf->mac);
+	for (uint64_t n = 1; buffers && rc >= 0 && n <= count && !guest_must_stop(g); n++) {
+		rc = one_round_trip(nf, frame, pkts, n);
+		if (rc > 0)
+			guest_histogram_add(&h, (uint64_t)rc);
+		else
+			lost++;
+	}
+	free(buffers);
+	netfront_destroy(nf);
+	guest_figure(g, "net_ping_answered", (double)h.nr, "packets");
+	guest_figure(g, "net_ping_lost", (double)lost, "packets");
+	guest_figure(g, "net_ping_p50", (double)guest_histogram_permille(&h, 500) / 1000, "us");
+	guest_figure(g, "net_ping_p99", (double)guest_histogram_permille(&h, 990) / 1000, "us");
+	if (rc < 0)
+		return guest_fail(g, "vif %s: the back end went away", argv[0]);
+	return h.nr ? 0 : guest_fail(g, "no answer from %s", argv[2]);
+}

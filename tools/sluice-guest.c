@@ -1,0 +1,153 @@
+/*
+ * tools/sluice-guest.c - the program that a guest runs: one command, then the domain shuts itself down.
+ *
+ * Spawned by the core it has an empty root, no files but its domain (fd 3), and its arguments come from extra= of the
+ * domain's configuration. With --attach it becomes an empty domain that exists already.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tools/guest.h"
+
+#include <xen/sched.h>
+
+static const struct command {
+	const char *name;
+	const char *arguments;
+	int min_args;
+	int max_args;
+	int (*run)(struct guest *g, int argc, char **argv);
+} commands[] = {
+	{"idle", "[VIF [DISK]]", 0, 2, guest_idle},
+	{"pcap-send", "DISK [VIF] [--rate PACKETS-PER-SECOND]", 1, 4, guest_pcap_send},
+	{"pcap-receive", "VIF DISK COUNT [--timeout SECONDS]", 3, 5, guest_pcap_receive},
+	{"copy-tree", "SOURCE-DISK TARGET-DISK", 2, 2, guest_copy_tree},
+	{"net-send", "VIF BYTES SECONDS TARGET-MAC", 4, 4, guest_net_send},
+	{"net-receive", "VIF SECONDS", 2, 2, guest_net_receive},
+	{"net-echo", "VIF SECONDS", 2, 2, guest_net_echo},
+	{"net-ping", "VIF COUNT TARGET-MAC", 3, 3, guest_net_ping},
+	{"blk-bench", "DISK randread|randwrite BYTES DEPTH SECONDS", 5, 5, guest_blk_bench},
+	{"blk-verify", "DISK MEGABYTES", 2, 2, guest_blk_verify},
+};
+
+#define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int usage(FILE *to)
+{
+	fprintf(to, "usage: sluice-guest [--attach DOMAIN [--run-dir DIR]] COMMAND ...\n");
+	for (unsigned i = 0; i < NR_COMMANDS; i++)
+		fprintf(to, "       %s %s\n", commands[i].name, commands[i].arguments);
+	return to == stdout ? 0 : 2;
+}
+
+static void shutdown_asked(void *arg, const char *path)
+{
+	struct guest *g = arg;
+	char *what;
+
+	(void)path;
+	if (store_client_read(g->bus.store, STORE_NO_TX, "control/shutdown", &what, NULL) < 0)
+		return;
+	if (!strcmp(what, "poweroff") || !strcmp(what, "halt") || !strcmp(what, "reboot")) {
+		g->is_stopping = true;
+		store_client_write(g->bus.store, STORE_NO_TX, "control/shutdown", "", 0); /* seen */
+	}
+	free(what);
+}
+
+/* Its devices, where any are named, are connected and left alone: what waiting costs can be measured. */
+int guest_idle(struct guest *g, int argc, char **argv)
+{
+	struct netfront *nf = argc > 0 ? guest_open_vif(g, argv[0]) : NULL;
+	struct blkfront *bf = argc > 1 && nf ? guest_open_disk(g, argv[1], 0) : NULL;
+	bool is_open = (argc < 1 || nf) && (argc < 2 || bf);
+
+	if (is_open)
+		guest_say(g, "idle");
+	while (is_open && !guest_must_stop(g))
+		frontbus_sleep(&g->bus, -1);
+	blkfront_destroy(bf);
+	netfront_destroy(nf);
+	return is_open ? 0 : 1;
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (unsigned i = 0; i < NR_COMMANDS; i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+static int run(struct guest *g, int argc, char **argv)
+{
+	const struct command *c = argc > 0 ? find_command(argv[0]) : find_command("idle");
+
+	if (!c)
+		return guest_fail(g, "'%s' is not a command of sluice-guest; see sluice-guest --help", argv[0]);
+	if (argc > 0) {
+		argc--;
+		argv++;
+	}
+	if (argc < c->min_args || argc > c->max_args)
+		return guest_fail(g, "usage: %s %s", c->name, c->arguments);
+	return c->run(g, argc, argv);
+}
+
+/* The domain ends here: poweroff after success, crash after failure. */
+static void shut_down(struct guest *g, int code)
+{
+	struct sched_shutdown s = {.reason = code ? SHUTDOWN_crash : SHUTDOWN_poweroff};
+
+	guest_console_drain(&g->console);
+	hv_hypercall(g->hv, __HYPERVISOR_sched_op, SCHEDOP_shutdown, &s, sizeof(s));
+}
+
+static int say_not_open(const struct hv_options *opt, int rc)
+{
+	const char *dir = opt->run_dir ? opt->run_dir : "the default run directory";
+
+	if (!opt->attach)
+		fprintf(stderr, "sluice-guest: this process was not started as a domain; use --attach DOMAIN\n");
+	else if (rc == -ESRCH)
+		fprintf(stderr, "sluice-guest: there is no domain '%s'; create it first, see sluice list\n", opt->attach);
+	else if (rc == -EBUSY)
+		fprintf(stderr, "sluice-guest: domain '%s' runs already; shut it down first\n", opt->attach);
+	else
+		fprintf(stderr, "sluice-guest: no sluiced answers in %s: %s\n", dir, strerror(-rc));
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct hv_options opt = {0};
+	struct guest g = {0};
+	int code, rc, at = 1;
+
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+		return usage(stdout);
+	for (; at < argc && argv[at][0] == '-'; at += 2) {
+		if (at + 1 < argc && !strcmp(argv[at], "--attach"))
+			opt.attach = argv[at + 1];
+		else if (at + 1 < argc && !strcmp(argv[at], "--run-dir"))
+			opt.run_dir = argv[at + 1];
+		else
+			return usage(stderr);
+	}
+	rc = hv_open_guest(&opt, &g.hv);
+	if (rc < 0)
+		return say_not_open(&opt, rc);
+	guest_console_init(&g.console, g.hv, opt.attach != NULL);
+	rc = frontbus_init(&g.bus, g.hv);
+	if (rc < 0) {
+		code = guest_fail(&g, "the store does not answer: %s", strerror(-rc));
+	} else {
+		frontbus_add(&g.bus, "shutdown", shutdown_asked, &g);
+		store_client_watch(g.bus.store, "control/shutdown", "shutdown");
+		code = run(&g, argc - at, argv + at);
+	}
+	shut_down(&g, code);
+	hv_close(g.hv);
+	return code;
+}
