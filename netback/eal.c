@@ -11,10 +11,12 @@
 #include "netback/eal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -105,6 +107,43 @@ static int args_build(struct eal_args *a, const struct netback_options *opt)
 	return err;
 }
 
+/* While DPDK starts it writes to both streams past its own log: usage texts, alerts. */
+static void streams_mute(int saved[2])
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	fflush(stdout);
+	for (int fd = 1; fd <= 2; fd++) {
+		saved[fd - 1] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (null >= 0 && saved[fd - 1] >= 0)
+			dup2(null, fd);
+	}
+	if (null >= 0)
+		close(null);
+}
+
+static void streams_restore(const int saved[2])
+{
+	fflush(stdout);
+	for (int fd = 1; fd <= 2; fd++)
+		if (saved[fd - 1] >= 0) {
+			dup2(saved[fd - 1], fd);
+			close(saved[fd - 1]);
+		}
+}
+
+static int eal_init(const struct netback_options *opt, int argc, char **argv)
+{
+	int saved[2] = {-1, -1}, err;
+
+	if (!opt->is_verbose)
+		streams_mute(saved);
+	err = rte_eal_init(argc, argv) < 0 ? -rte_errno : 0;
+	if (!opt->is_verbose)
+		streams_restore(saved);
+	return err;
+}
+
 int eal_start(const struct netback_options *opt)
 {
 	struct eal_args args = {0};
@@ -120,8 +159,7 @@ int eal_start(const struct netback_options *opt)
 	memcpy(argv, args.arg, sizeof(argv)); /* DPDK permutes what it is given */
 	if (!err && sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
 		err = -errno;
-	if (!err && rte_eal_init(args.nr, argv) < 0)
-		err = rte_errno ? -rte_errno : -EINVAL;
+	err = err ? err : eal_init(opt, args.nr, argv);
 	/* DPDK has pinned us; this thread, and the worker that it will start, run where they did before. */
 	if (!err && sched_setaffinity(0, sizeof(cpus), &cpus) < 0)
 		err = -errno;

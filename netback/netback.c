@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include <rte_eal.h>
-#include <rte_errno.h>
+#include <rte_mbuf_pool_ops.h>
 
 #include "hv/log.h"
 #include "netback/eal.h"
@@ -26,11 +26,10 @@
 #include "netback/pmd.h"
 
 #define POOL_CACHE 256
-#define EXT_PER_MBUF 1     /* one page descriptor for each buffer */
 #define FLAT_MBUFS 256
 #define FLAT_BYTES (RTE_PKTMBUF_HEADROOM + PORT_MAX_FRAME)
-#define MBUF_BYTES (RTE_MBUF_DEFAULT_BUF_SIZE + sizeof(struct rte_mbuf) + 64)
-#define EXT_BYTES (sizeof(struct rte_mbuf) + 64)
+#define MBUF_BYTES (RTE_MBUF_DEFAULT_BUF_SIZE + sizeof(struct rte_mbuf) + 128) /* with the pool's own words */
+#define EXT_BYTES (sizeof(struct rte_mbuf) + 128)                              /* as many page descriptors as buffers */
 #define POOL_MIN_MBUFS 2048u
 #define LINGER_NS UINT64_C(20000000)
 
@@ -86,18 +85,41 @@ static void on_xenbus(void *arg, uint32_t events)
 		;
 }
 
+/* As rte_pktmbuf_pool_create, but on 4 KiB pages a buffer may lie across two of them: only devices that need hugepages mind. */
+static struct rte_mempool *pool_create(const char *name, unsigned nr, unsigned cache, uint16_t room)
+{
+	unsigned flags = rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+	struct rte_pktmbuf_pool_private priv = {.mbuf_data_room_size = room};
+	struct rte_mempool *mp = rte_mempool_create_empty(name, nr, sizeof(struct rte_mbuf) + room, cache, sizeof(priv),
+							  SOCKET_ID_ANY, flags);
+
+	if (!mp)
+		return NULL;
+	if (rte_mempool_set_ops_byname(mp, rte_mbuf_best_mempool_ops(), NULL) < 0)
+		goto free_pool;
+	rte_pktmbuf_pool_init(mp, &priv);
+	if (rte_mempool_populate_default(mp) < 0)
+		goto free_pool;
+	rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
+	return mp;
+
+free_pool:
+	rte_mempool_free(mp);
+	return NULL;
+}
+
 static int pools_create(struct netback *nb)
 {
 	size_t bytes = (size_t)nb->opt.memory_mib << 20, flat = FLAT_MBUFS * (FLAT_BYTES + (size_t)256);
 	size_t usable = bytes * 3 / 4 > flat ? bytes * 3 / 4 - flat : 0;
-	unsigned nr = (unsigned)(usable / (MBUF_BYTES + EXT_PER_MBUF * EXT_BYTES));
+	unsigned nr = (unsigned)(usable / (MBUF_BYTES + EXT_BYTES));
 
 	if (nr < POOL_MIN_MBUFS)
 		return -ENOMEM;
-	nb->pool = rte_pktmbuf_pool_create("netback", nr, POOL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-	nb->ext_pool = rte_pktmbuf_pool_create("netback_ext", nr * EXT_PER_MBUF, POOL_CACHE, 0, 0, SOCKET_ID_ANY);
-	nb->flat_pool = rte_pktmbuf_pool_create("netback_flat", FLAT_MBUFS, 0, 0, FLAT_BYTES, SOCKET_ID_ANY);
-	return nb->pool && nb->ext_pool && nb->flat_pool ? 0 : -rte_errno;
+	nb->pool = pool_create("netback", nr, POOL_CACHE, RTE_MBUF_DEFAULT_BUF_SIZE);
+	nb->ext_pool = pool_create("netback_ext", nr, POOL_CACHE, 0);
+	nb->flat_pool = pool_create("netback_flat", FLAT_MBUFS, 0, FLAT_BYTES);
+	return nb->pool && nb->ext_pool && nb->flat_pool ? 0 : -ENOMEM;
 }
 
 static void pools_destroy(struct netback *nb)
@@ -127,8 +149,6 @@ static int port_add(struct netback *nb, const char *devargs, char *why)
 		port_close(np->port);
 		return err;
 	}
-	log_info("port %s is on bridge %s, frames up to %u bytes", np->port->name, nb->opt.bridge,
-		 np->port->bridge_port.max_frame);
 	nb->nr_ports++;
 	return 0;
 }
@@ -178,6 +198,9 @@ static int serve_vifs(struct netback *nb, char *why)
 		snprintf(why, NETBACK_WHY_BYTES, "no event source: %s", strerror(errno));
 		return -errno;
 	}
+	for (unsigned i = 0; i < nb->nr_ports; i++)
+		log_info("port %s is on bridge %s, frames up to %u bytes", nb->ports[i].port->name, nb->opt.bridge,
+			 nb->ports[i].port->bridge_port.max_frame);
 	on_xenbus(nb, 0); /* what is there already */
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <rte_bus.h>
 #include <rte_dev.h>
@@ -135,16 +136,15 @@ void port_stop(struct port *p)
 static const char *port_reason(int err)
 {
 	switch (-err) {
-	case ENOENT:
+	case EFAULT:
+		return "DPDK has no driver of that name";
 	case ENODEV:
-		return "no DPDK driver takes it, or what it names does not exist";
+		return "there is no such device, or no driver for it";
 	case EEXIST:
 		return "a port of that name is open already";
-	case EACCES:
-	case EPERM:
-		return "permission denied (try as root)";
-	default:
-		return "DPDK's driver refused it";
+	default: /* many drivers say -1, whatever happened */
+		return geteuid() ? "DPDK's driver refused it: is what it names there, and should you be root?"
+				 : "DPDK's driver refused it: is what it names there?";
 	}
 }
 
@@ -204,7 +204,7 @@ remove_device:
 	if (p->device)
 		rte_dev_remove(p->device);
 free_port:
-	snprintf(why, why_size, "cannot open port '%s': %s (-v shows DPDK's own messages)", devargs, port_reason(err));
+	snprintf(why, why_size, "cannot open port '%s': %s (-v shows more)", devargs, port_reason(err));
 	free(p);
 	return err;
 }
