@@ -47,6 +47,22 @@ static void use_page(struct stress *s, uint64_t *words, unsigned id, bool readon
 		fetch_add_relaxed(&s->nr_wrong, 1u);
 }
 
+/* The same by checked copies: the granter's word in, one's own out. */
+static void copy_round(struct mapper *m)
+{
+	struct stress *s = m->s;
+	grant_ref_t ref = s->ref[test_random(&m->seed) % REFS];
+	uint64_t granters = 0, own = m->seed;
+	struct grant_copy_op ops[] = {
+		{&granters, ref, GRANTER_WORD * 8, 8, false, 77},
+		{&own, ref, (uint16_t)(m->id * 8), 8, true, 77},
+	};
+	unsigned first = m->seed & 0x100 ? 0 : 1, n = m->seed & 0x200 ? 2 - first : 1;
+
+	/* Two share a pin; one is done under the lock. */
+	m->nr_pinned += n - grant_copy(&s->box.peer[m->slot], ops + first, n);
+}
+
 static void mapper_round(struct mapper *m)
 {
 	struct stress *s = m->s;
@@ -74,8 +90,12 @@ static void *mapper_main(void *arg)
 	struct mapper *m = arg;
 
 	/* In turns with the rest, but on until it has had its pins: a busy machine may leave it little else. */
-	for (unsigned i = 0; i < ROUNDS || m->nr_pinned < 1000; i++)
-		mapper_round(m);
+	for (unsigned i = 0; i < ROUNDS || m->nr_pinned < 1000; i++) {
+		if (i % 3)
+			mapper_round(m);
+		else
+			copy_round(m);
+	}
 	fetch_sub_acq_rel(&m->s->nr_running, 1u);
 	return NULL;
 }
