@@ -162,10 +162,14 @@ close_file:
 
 void disk_image_close(struct disk_image *image)
 {
+	struct flock unlock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
 	if (image->fd < 0)
 		return;
 	if (image->engine->close)
 		image->engine->close(image);
+	/* Said aloud: the kernel may hold the open file a little longer than we do, and the next device shall not wait. */
+	fcntl(image->fd, F_OFD_SETLK, &unlock);
 	close(image->fd);
 	image->fd = -1;
 }

@@ -121,6 +121,11 @@ static void uring_destroy(struct disk_queue *queue)
 {
 	struct uring_queue *q = (struct uring_queue *)queue;
 
+	/* The kernel takes a ring apart some time after it was closed; image and guest memory are let go of now. */
+	if (q->fd_flags & IOSQE_FIXED_FILE)
+		io_uring_unregister_files(&q->ring);
+	if (q->is_fixed)
+		io_uring_unregister_buffers(&q->ring);
 	io_uring_queue_exit(&q->ring);
 	free(q->is_fixed);
 	free(q);
