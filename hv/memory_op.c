@@ -58,6 +58,8 @@ static long change(struct caller *c, struct domain *d, const struct xen_memory_r
 	uint64_t frames = UINT64_C(1) << r->extent_order;
 	long done = 0;
 
+	if (frames > MAX_HOLE_FRAMES)
+		return -EINVAL;
 	for (; (uint64_t)done < r->nr_extents && ((uint64_t)done + 1) * frames <= MAX_HOLE_FRAMES; done++) {
 		uint64_t frame;
 
