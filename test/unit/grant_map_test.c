@@ -293,6 +293,27 @@ static void free_stack_gives_each_number_once(void **state)
 	assert_int_equal(free_stack_pop(&s), FREE_STACK_NONE);
 }
 
+static void a_top_that_came_back_is_another_head(void **state)
+{
+	struct free_stack s;
+	uint32_t next[4], top, below;
+	uint64_t seen;
+
+	free_stack_init(&s, next, 0, 4);
+	free_stack_push(&s, free_stack_pop(&s));
+	below = free_stack_pop(&s);
+	top = free_stack_pop(&s);
+	free_stack_push(&s, below);
+	free_stack_push(&s, top);
+	/* A slow pop has read head and the number below it ... */
+	seen = s.head;
+	assert_int_equal(free_stack_pop(&s), top);
+	assert_int_equal(free_stack_pop(&s), below); /* ... which another takes, */
+	free_stack_push(&s, top);                    /* and the same top returns without it. */
+	assert_int_equal((uint32_t)s.head, (uint32_t)seen);
+	assert_true(s.head != seen); /* so the slow one's swap fails */
+}
+
 /* ---- revocation ------------------------------------------------------------------------------------------------ */
 
 /*
@@ -523,6 +544,7 @@ int main(void)
 		cmocka_unit_test(bad_handles_are_refused_and_change_nothing),
 		cmocka_unit_test(forget_unmaps_one_granters_handles_only),
 		cmocka_unit_test(free_stack_gives_each_number_once),
+		cmocka_unit_test(a_top_that_came_back_is_another_head),
 		cmocka_unit_test(a_dead_slot_leaves_nothing_behind),
 		cmocka_unit_test(two_dead_slots_are_both_recovered),
 		cmocka_unit_test(revoke_covers_the_whole_table),
