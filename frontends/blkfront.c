@@ -323,7 +323,7 @@ int blkfront_check(struct blkfront *bf)
 
 static bool is_gone(struct blkfront *bf)
 {
-	return blkfront_check(bf) < 0 || bf->handshake.gone || bf->bus->is_lost;
+	return blkfront_check(bf) < 0 || frontbus_is_over(&bf->handshake) || bf->bus->is_lost;
 }
 
 int blkfront_wait(struct blkfront *bf, int timeout_ms)

@@ -5,8 +5,8 @@
  *                                                 -> blkfront_read, write, flush        (one at a time, copied)
  *                      -> blkfront_destroy
  *
- * When the back end goes, requests under way come back with -ENODEV; when it comes again, the disk connects by itself from
- * frontbus_pump.
+ * When the back end goes, the device is closed from within frontbus_pump and stays closed: requests under way come back
+ * with -ENODEV, new ones are refused so.
  *
  * Owns     the ring; a bounce buffer for the synchronous calls, taken at the first of them.
  * Trusts   the back end with nothing but the data itself: blkfront_ring.h.

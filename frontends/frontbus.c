@@ -121,7 +121,7 @@ int frontbus_wait_connected(struct frontbus *bus, const struct handshake *h, int
 
 		if (frontbus_pump(bus))
 			continue;
-		if (h->failed || h->gone)
+		if (frontbus_is_over(h))
 			return -ENODEV;
 		if (h->connected)
 			return 0;

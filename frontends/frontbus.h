@@ -43,6 +43,12 @@ bool frontbus_pump(struct frontbus *bus);
  */
 int frontbus_sleep(struct frontbus *bus, int timeout_ms);
 
+/* Is this device over: closed, failed, or its directory gone? It does not come back. */
+static inline bool frontbus_is_over(const struct handshake *h)
+{
+	return h->failed || h->gone || h->own == XenbusStateClosing || h->own == XenbusStateClosed;
+}
+
 /* Waits until both ends are Connected. 0, -ETIMEDOUT, or -ENODEV (closed or gone; the reason is in the error node). */
 int frontbus_wait_connected(struct frontbus *bus, const struct handshake *h, int timeout_ms);
 

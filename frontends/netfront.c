@@ -248,12 +248,12 @@ int netfront_wait(struct netfront *nf, bool for_rx, unsigned tx_room, int timeou
 	int rc = 1;
 
 	frontbus_pump(nf->bus);
-	if (netfront_check(nf) < 0 || nf->handshake.gone)
+	if (netfront_check(nf) < 0 || frontbus_is_over(&nf->handshake))
 		return -ENODEV;
 	if (!netfront_arm(nf, for_rx, tx_room)) {
 		rc = frontbus_sleep(nf->bus, timeout_ms);
 		if (rc > 0)
 			frontbus_pump(nf->bus);
 	}
-	return rc < 0 || netfront_check(nf) < 0 || nf->handshake.gone ? -ENODEV : rc;
+	return rc < 0 || netfront_check(nf) < 0 || frontbus_is_over(&nf->handshake) ? -ENODEV : rc;
 }

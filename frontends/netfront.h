@@ -3,8 +3,8 @@
  *
  *      netfront_create -> netfront_wait_connected -> bursts, arm, sleep ... -> netfront_destroy
  *
- * When the back end goes and comes again, the device disconnects and connects by itself from frontbus_pump; frames that
- * were under way are lost, as on a cable that was pulled. Bursts move nothing meanwhile.
+ * When the back end goes, the device is closed from within frontbus_pump and stays closed: bursts move nothing, waits say
+ * -ENODEV; frames that were under way are lost, as on a cable that was pulled.
  *
  * Owns     rings and pages, shared with the back end while connected.
  * Trusts   the back end with nothing but the frames themselves: netfront_ring.h.

@@ -33,6 +33,8 @@ bool guest_must_stop(struct guest *g);
 struct netfront *guest_open_vif(struct guest *g, const char *devid);
 /* ring_order: the largest ring to ask for. */
 struct blkfront *guest_open_disk(struct guest *g, const char *name, unsigned ring_order);
+#define GUEST_MAX_DEVICES 8
+
 /* A whole number in [min, max], or the sentence and false. */
 bool guest_number(struct guest *g, const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *value);
 

@@ -57,21 +57,6 @@ static void shutdown_asked(void *arg, const char *path)
 }
 
 /* Its devices, where any are named, are connected and left alone: what waiting costs can be measured. */
-int guest_idle(struct guest *g, int argc, char **argv)
-{
-	struct netfront *nf = argc > 0 ? guest_open_vif(g, argv[0]) : NULL;
-	struct blkfront *bf = argc > 1 && nf ? guest_open_disk(g, argv[1], 0) : NULL;
-	bool is_open = (argc < 1 || nf) && (argc < 2 || bf);
-
-	if (is_open)
-		guest_say(g, "idle");
-	while (is_open && !guest_must_stop(g))
-		frontbus_sleep(&g->bus, -1);
-	blkfront_destroy(bf);
-	netfront_destroy(nf);
-	return is_open ? 0 : 1;
-}
-
 static const struct command *find_command(const char *name)
 {
 	for (unsigned i = 0; i < NR_COMMANDS; i++)
