@@ -71,7 +71,6 @@ figure() {
 	awk -v name="$2" '{ sub(/\r$/, "") } $1 == name { value = $2 } END { print value == "" ? "?" : value }' "$(guest_log "$1")" 2>/dev/null
 }
 
-is_connected() { [ "$(system_state "$@")" = 4 ]; }
 is_gone() { ! sluice domid "$1" >/dev/null 2>&1; }
 
 # ---- 1, 2 -----------------------------------------------------------------------------------------------------------
@@ -96,7 +95,7 @@ run_capture() {
 	system_padded examples/capture.pcap "$system_dir/capture.img" || die "no room for a copy of the capture"
 	truncate -s 4M "$system_dir/received.img"
 	create pcap-receive "disk=['format=raw,vdev=xvda,access=rw,target=$system_dir/received.img']"
-	system_until 10 is_connected vif receiver 0 || die "guest B's network device did not connect"
+	system_until 10 system_connected vif receiver 0 || die "guest B's network device did not connect"
 	create pcap-send "disk=['format=raw,vdev=xvda,access=ro,target=$system_dir/capture.img']"
 	sluice list
 	sluice network-list receiver
@@ -167,7 +166,7 @@ run_storage() {
 run_packets() {
 	local bytes=$1
 	create net-receive "name=\"receive-$bytes\"" "extra=\"net-receive 0 $((seconds + 1))\""
-	system_until 10 is_connected vif "receive-$bytes" 0 || die "the receiver's network device did not connect"
+	system_until 10 system_connected vif "receive-$bytes" 0 || die "the receiver's network device did not connect"
 	foreground net-send "name=\"send-$bytes\"" "extra=\"net-send 0 $bytes $seconds 00:16:3e:00:02:0b\"" ||
 		die "the sender failed: see $(guest_log "send-$bytes")"
 	system_until 20 is_gone "receive-$bytes" || die "the receiver does not finish"

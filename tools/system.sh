@@ -12,6 +12,7 @@ system_run_dir=''
 system_pids=()  # of daemons, in the order of their start
 system_names=()
 system_job=''   # what system_run waits for
+system_mounts=() # mount points inside $system_dir
 
 system_begin() {
 	system_dir=$(mktemp -d "${TMPDIR:-/tmp}/sluice.XXXXXX") || return 1
@@ -131,16 +132,21 @@ system_end() {
 		fi
 	done
 	system_pids=() system_names=()
-	rm -rf "$system_dir"
+	for i in "${system_mounts[@]}"; do
+		umount "$i" || left=1
+	done
+	system_mounts=()
+	rm -rf --one-file-system "$system_dir"
 	system_dir=''
 	return $left
 }
 
-# system_state TYPE DOMAIN-NAME DEVID: a front end's state in the store, or nothing.
-system_state() {
+# system_connected TYPE DOMAIN-NAME DEVID: are both ends in state Connected?
+system_connected() {
 	local domid
-	domid=$(sluice domid "$2" 2>/dev/null) || return 0
-	xenstore-read "/local/domain/$domid/device/$1/$3/state" 2>/dev/null
+	domid=$(sluice domid "$2" 2>/dev/null) &&
+		[ "$(xenstore-read "/local/domain/$domid/device/$1/$3/state" "/local/domain/0/backend/$1/$domid/$3/state" 2>/dev/null |
+			tr '\n' ' ')" = "4 4 " ]
 }
 
 # system_until SECONDS COMMAND...: repeats the command until it succeeds.

@@ -114,7 +114,7 @@ expect_nothing_left() {
 }
 
 guest_log() { echo "$system_run_dir/log/guest-$1.log"; }
-is_connected() { [ "$(system_state "$@")" = 4 ]; }
+is_connected() { system_connected "$@"; }
 is_gone() { ! sluice domid "$1" >/dev/null 2>&1; }
 
 # The guest's process: the child of sluiced that belongs to the domain. $1: sluiced's id; all of its descendants.

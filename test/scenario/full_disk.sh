@@ -6,8 +6,7 @@ scenario_begin
 
 mkdir "$system_dir/small"
 mount -t tmpfs -o size=8m tmpfs "$system_dir/small" 2>/dev/null || skip "no tmpfs can be mounted here"
-unmount() { umount "$system_dir/small" 2>/dev/null; }
-trap 'status=$?; system_names_end=$(for p in "${system_pids[@]}"; do kill "$p" 2>/dev/null; done); sleep .3; unmount; (exit $status); scenario_finish' EXIT
+system_mounts+=("$system_dir/small")
 
 system_start sluiced || fail "sluiced"
 system_start sluice-blkback || fail "sluice-blkback"

@@ -11,8 +11,8 @@ sluice list | sed -n 2p | grep -qE '^Domain-0 +0 +[0-9]+ +[0-9]+ +r-----  +[0-9]
 holds "sluice list shows Domain-0 in xl's columns"
 
 idle || fail "create"
-says_idle() { grep -q '^idle' "$(guest_log idle)" 2>/dev/null; }
-system_until 10 says_idle || fail "the guest's console log says what it says"
+says_ready() { grep -qs '^ready' "$(guest_log idle)" 2>/dev/null; }
+system_until 10 says_ready || fail "the guest's console log says what it says"
 domid=$(sluice domid idle)
 [ "$(sluice domname "$domid")" = idle ] || fail "domname"
 sluice list idle | sed -n 2p | grep -qE '^idle +[0-9]+ +16 +1 +[r-][b-]---- ' || fail "list: $(sluice list)"
@@ -26,7 +26,7 @@ holds "pause and unpause show in the state"
 sluice create -q -p examples/idle.cfg "$guest_kernel" "vif=[]" 'extra="idle"' 'name="waiting"' || fail "create -p"
 [[ $(state_of waiting) == ??p--- ]] || fail "create -p leaves it paused: $(state_of waiting)"
 sluice unpause waiting || fail "unpause after create -p"
-system_until 10 grep -q '^idle' "$(guest_log waiting)" || fail "it runs once unpaused"
+system_until 10 grep -qs '^ready' "$(guest_log waiting)" || fail "it runs once unpaused"
 sluice destroy waiting || fail "destroy"
 is_gone waiting || fail "a destroyed domain is gone when destroy returns"
 holds "create -p, unpause, destroy"
@@ -38,7 +38,7 @@ holds "shutdown -w waits for the end"
 
 sluice create -q -F examples/idle.cfg "$guest_kernel" "vif=[]" 'extra="idle"' 'name="front"' >"$system_dir/front" &
 front=$!
-system_until 10 grep -q '^idle' "$(guest_log front)" || fail "create -F starts it"
+system_until 10 grep -qs '^ready' "$(guest_log front)" || fail "create -F starts it"
 sluice shutdown front >/dev/null
 system_gone $front 10 || fail "create -F ends with the domain"
 wait $front || fail "create -F exits 0 after a power-off: $(cat "$system_dir/front")"
@@ -50,7 +50,7 @@ holds "create -F stays, says why the domain ended, and exits 0 for a power-off o
 
 sluice create -q -c examples/idle.cfg "$guest_kernel" "vif=[]" 'extra="idle"' 'name="talk"' >"$system_dir/talk" </dev/null &
 talk=$!
-system_until 10 grep -q '^idle' "$system_dir/talk" || fail "create -c prints the console: $(cat "$system_dir/talk")"
+system_until 10 grep -qs '^ready' "$system_dir/talk" || fail "create -c prints the console: $(cat "$system_dir/talk")"
 sluice shutdown -w talk >/dev/null
 system_gone $talk 10 || fail "the console ends with its domain"
 holds "create -c shows the console until the domain ends"
