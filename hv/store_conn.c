@@ -176,8 +176,10 @@ static void conn_kill(struct store_conn *conn)
 /* The ring is not served any more; the guest may read why. */
 static void ring_stop(struct store_conn *conn, uint32_t error)
 {
-	log_warn("the store's ring of domain %u is broken (error %u): it is not served any more", conn->who.domid, error);
-	conn->is_stopped = true;
+	/* Once: a guest could fill the log by breaking its ring again and again. */
+	if (!conn->was_stopped)
+		log_warn("the store's ring of domain %u is broken (error %u): it is not served any more", conn->who.domid, error);
+	conn->is_stopped = conn->was_stopped = true;
 	conn->in_len = 0;
 	store_conn_reset(conn);
 	drop_queue(conn);

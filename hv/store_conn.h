@@ -45,6 +45,7 @@ struct store_conn {
 	void *wake_arg;
 	bool ring_moved;  /* an index moved: the guest is due an event */
 	bool is_stopped;  /* the ring is broken */
+	bool was_stopped; /* ever, and that was logged */
 	bool is_held;     /* requests wait until the guest has taken answers */
 
 	char *in;
