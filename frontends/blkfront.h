@@ -90,7 +90,8 @@ int blkfront_wait(struct blkfront *bf, int timeout_ms);
 
 /*
  * Synchronous, through the bounce buffer, any length: nr_sectors of 512 bytes from sector on. -EIO; -ENODEV; -EROFS;
- * -EINVAL as submit; -EPROTO: the back end keeps the buffer after its answer, and -EBUSY until it lets go. Other requests may be under way; blkfront_poll gives them back as ever.
+ * -EINVAL as submit; -EPROTO: the back end keeps the buffer after its answer, and -EBUSY until it lets go. Other
+ * requests may be under way; blkfront_poll gives them back as ever.
  */
 int blkfront_read(struct blkfront *bf, uint64_t sector, uint64_t nr_sectors, void *data);
 int blkfront_write(struct blkfront *bf, uint64_t sector, uint64_t nr_sectors, const void *data);

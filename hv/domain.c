@@ -405,12 +405,28 @@ void domain_conn_gone(struct core *core, struct conn *conn)
 	}
 }
 
+unsigned domain_revoke_slots(struct domain *d)
+{
+	unsigned before;
+
+	/* One slot may wait for a lock that another one died with: on as long as it gets us further. */
+	do {
+		before = d->unrevoked;
+		for (unsigned slot = 0; slot < GRANT_MAX_SLOTS; slot++) {
+			struct grant_peer peer = domain_grant_peer(d, slot, 0);
+
+			if ((d->unrevoked & 1u << slot) && grant_map_revoke_slot(&peer, slot) == 0)
+				d->unrevoked &= ~(1u << slot);
+		}
+	} while (d->unrevoked && d->unrevoked != before);
+	return d->unrevoked;
+}
+
 void domain_unmap(struct domain *d, unsigned slot)
 {
-	struct grant_peer peer = domain_grant_peer(d, slot, 0);
-
-	grant_map_revoke_slot(&peer, slot);
 	d->mapper[slot] = NULL;
+	d->unrevoked |= 1u << slot;
+	domain_revoke_slots(d);
 	if (d->stage == DOMAIN_DYING && !is_mapped(d))
 		domain_free(d);
 }

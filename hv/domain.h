@@ -69,6 +69,7 @@ struct domain {
 	struct conn *creator; /* until the first unpause: its end is ours */
 	struct conn *owner;   /* keeps us once we have shut down */
 	struct conn *mapper[GRANT_MAX_SLOTS];
+	unsigned unrevoked; /* bits: slots without a mapper whose pins another one's lock kept from being undone */
 	struct spawn spawn;
 	struct console *console;
 	evtchn_port_t store_port; /* Domain-0's, the core's; 0: not introduced */
@@ -102,6 +103,8 @@ void domain_settle(struct domain *d);
 void domain_destroy(struct domain *d);
 /* A Domain-0 connection ends: slots, ownership, half-built domains. */
 void domain_conn_gone(struct core *core, struct conn *conn);
+/* Undoes the pins of slots that lost their mapper, as far as nobody else's lock is in the way; the bits of those that are left. */
+unsigned domain_revoke_slots(struct domain *d);
 /* A mapper gave its slot back: everything it held is released. Frees the domain when it was the last one's wait. */
 void domain_unmap(struct domain *d, unsigned slot);
 /* The guest's process ended (spawned: its pidfd says so) or closed its connection (attached). */

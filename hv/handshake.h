@@ -30,7 +30,10 @@ struct handshake_driver {
 	int (*offer)(struct handshake *h);
 	/* Front: the back end offers: allocate rings, write keys (in one transaction). */
 	int (*publish)(struct handshake *h);
-	/* Back: the front end's keys are there. Front: the back end is Connected (its keys are there). Own state becomes Connected after it. */
+	/*
+	 * Back: the front end's keys are there. Front: the back end is Connected (its keys are there). Own state
+	 * becomes Connected after it.
+	 */
 	int (*connect)(struct handshake *h);
 	/* Undoes publish and connect, whichever ran; must not touch the ring or the peer afterwards. */
 	void (*disconnect)(struct handshake *h);
@@ -68,7 +71,10 @@ int handshake_start_on_bus(struct handshake *h, struct hv *hv, struct store_clie
 void handshake_event(struct handshake *h, const char *path);
 /* Begins to close from our side. */
 void handshake_close(struct handshake *h);
-/* Writes the sentence to the device's "error" node, logs it once, and closes. For a peer that broke the protocol, and for our own failures. */
+/*
+ * Writes the sentence to the device's "error" node, logs it once, and closes. For a peer that broke the protocol, and
+ * for our own failures.
+ */
 void handshake_fail(struct handshake *h, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Unwatches; disconnects if need be, and leaves Closed behind (waits for nobody). */
 void handshake_stop(struct handshake *h);

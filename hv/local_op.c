@@ -50,14 +50,15 @@ static long map_domain(struct caller *c, void *arg)
 {
 	struct local_welcome *w = arg;
 	struct domain *d = guest(c, w->domid);
-	unsigned slot, nr_free = GRANT_MAX_SLOTS;
+	unsigned slot, unrevoked, nr_free = GRANT_MAX_SLOTS;
 
 	if (!d)
 		return -ESRCH;
+	unrevoked = domain_revoke_slots(d);
 	for (slot = GRANT_MAX_SLOTS; slot-- > 0;) {
 		if (d->mapper[slot] == c->conn)
 			return -EEXIST;
-		if (!d->mapper[slot])
+		if (!d->mapper[slot] && !(unrevoked & 1u << slot))
 			nr_free = slot;
 	}
 	if (nr_free == GRANT_MAX_SLOTS)

@@ -5,7 +5,8 @@
  *
  * Owns     the strings that it returns until the caller free()s them.
  * Runs in  one thread at a time.
- * Fails    the store's own errors as negative errno: -ENOENT, -EACCES, -EAGAIN (transaction lost: do it again), -ENOSPC, -EQUOTA as -ENOSPC.
+ * Fails    the store's own errors as negative errno: -ENOENT, -EACCES, -EAGAIN (transaction lost: do it again),
+ *          -ENOSPC, -EQUOTA as -ENOSPC.
  * Spec     xen/io/xs_wire.h, docs/misc/xenstore.txt of Xen.
  */
 #ifndef SLUICE_HV_STORE_CLIENT_H

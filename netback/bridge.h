@@ -7,7 +7,8 @@
  * port to the bridge) and "out": tx and rx stay the guest's view.
  *
  * The table is fixed in size: buckets of eight, hashed with a secret, so that a guest can neither fill memory nor choose
- * whose addresses it pushes out. A port may own a quarter of the table; a live entry of another port is never evicted. What cannot be learned is flooded.
+ * whose addresses it pushes out. A port may own a quarter of the table; a live entry of another port is never
+ * evicted. What cannot be learned is flooded.
  *
  * Owns     packets from in to out; a port's packets between bridge_put and bridge_flush.
  * Trusts   no byte of a packet.

@@ -1,8 +1,8 @@
 /*
  * netback/eal.c - builds DPDK's arguments and starts it.
  *
- * Without free hugepages of the amount asked for, --no-huge. PCI devices are looked for only when a port names one. DPDK's own messages go nowhere
- * unless the program is verbose: what a person must know is said in our words.
+ * Without free hugepages of the amount asked for, --no-huge. PCI devices are looked for only when a port names one.
+ * DPDK's own messages go nowhere unless the program is verbose: what a person must know is said in our words.
  *
  * Owns     DPDK's global state. The worker registers itself; DPDK starts no thread for packets.
  * Runs in  the control thread.

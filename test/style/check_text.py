@@ -6,8 +6,8 @@ import sys
 import tree
 
 MAX_LINES = 800
-MAX_FUNCTION = 60  # lines; nine in ten stay far below 45
-MAX_COLUMNS = 132  # 120 is the aim
+MAX_FUNCTION = 60  # lines; nine in ten stay far below 45. Tests, whose tables are long: 100
+MAX_COLUMNS = 140  # 120 is the aim
 ATOMICS = 'rings/atomics.h'
 LIBRARIES = ('rings', 'grant', 'hv', 'netback', 'blkback', 'frontends')
 OPEN_MARKS = re.compile(r'\b(TO' + r'DO|FIX' + r'ME|XX' + r'X|HA' + r'CK)\b')  # spelled so that this file passes
@@ -32,7 +32,7 @@ def line_faults(path, line):
     if folder in tree.FLOORS and path != ATOMICS and re.search(r'\bvolatile\b(?! sig_atomic_t)', line):
         yield f'volatile; shared memory is read through {ATOMICS}'
     if folder in LIBRARIES and path != 'hv/log.c':
-        if re.search(r'(?<![\w>.])(printf|puts|perror|exit|abort)\(|fprintf\(stderr', line) and ' * ' not in line:
+        if re.search(r'(?<![\w>.])(printf|puts|perror|exit|abort)\(|fprintf\(stderr', re.sub(r'/\*.*|^\s*\*.*', '', line)):
             yield 'a library neither prints nor exits'
 
 
@@ -46,13 +46,14 @@ def head_fault(path, text):
 
 
 def long_functions(path, text):
+    most = MAX_FUNCTION if path.split('/')[0] in tree.FLOORS else 100
     start = None
     for nr, line in enumerate(text, 1):
         if line == '{':
             start = nr
         elif line == '}' and start:
-            if nr - start - 1 > MAX_FUNCTION:
-                yield f'{path}:{start}: a function of {nr - start - 1} lines; {MAX_FUNCTION} is the most'
+            if nr - start - 1 > most:
+                yield f'{path}:{start}: a function of {nr - start - 1} lines; {most} is the most'
             start = None
 
 

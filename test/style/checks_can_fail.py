@@ -30,7 +30,7 @@ CASES = [
     ('headers', source('hv/x.h', 'struct not_guarded { int x; };'), 'hv/x.h: not alone'),
     ('text', source('hv/x.c', '/* TO' + 'DO */'), 'an open end'),
     ('text', source('hv/x.c', 'int x; '), 'blanks at the end'),
-    ('text', source('hv/x.c', '/* ' + 'x' * 140 + ' */'), 'wider than'),
+    ('text', source('hv/x.c', '/* ' + 'x' * 150 + ' */'), 'wider than'),
     ('text', source('hv/x.c', 'int x;\n' * 900), '800 is the most'),
     ('text', source('hv/x.c', 'void f(void)\n{\n' + '\tg();\n' * 70 + '}'), 'a function of 70 lines'),
     ('text', source('hv/x.c', '__ATOMIC' + '_RELAXED'), 'spells a memory order'),

@@ -38,7 +38,7 @@ static void a_request_is_split_into_segments_and_parts(void **state)
 	for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
 		struct blk_pair p;
 		struct blkfront_request req = {.op = BLKIF_OP_WRITE, .sector = 3, .nr_sectors = t[i].sectors};
-		struct blkif_request wire;
+		struct blkif_request wire = {.id = 0};
 		uint64_t sector = 3;
 
 		blk_pair_init(&p, 0);

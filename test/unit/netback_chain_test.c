@@ -18,7 +18,12 @@ static uint32_t load(struct netif_tx_request reqs[256], uint32_t at, const struc
 
 	for (; slots[n].flags != UINT16_MAX; n++)
 		reqs[(at + n) & 255] = (struct netif_tx_request){
-			.gref = 100 + n, .offset = slots[n].offset, .flags = slots[n].flags, .id = (uint16_t)(200 + n), .size = slots[n].size};
+			.gref = 100 + n,
+			.offset = slots[n].offset,
+			.flags = slots[n].flags,
+			.id = (uint16_t)(200 + n),
+			.size = slots[n].size,
+		};
 	return n;
 }
 
