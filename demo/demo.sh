@@ -29,7 +29,7 @@ die() {
 
 keep_logs() {
 	[ -n "$system_dir" ] && [ -d "$out/log" ] || return 0
-	cp -f "$system_dir"/log/*.log "$out/log/" 2>/dev/null
+	cp -f "$system_dir"/log/*.{log,stats} "$out/log/" 2>/dev/null
 	cp -f "$system_run_dir"/log/*.log "$out/log/" 2>/dev/null
 }
 
@@ -123,7 +123,7 @@ make_tree() {
 		cp -r rings grant hv netback blkback frontends tools test docs examples README.md LICENSE "$tree/sluice/" 2>/dev/null
 	cp -rL /usr/include/linux /usr/include/xen "$tree/include/" &&
 		cp -rL /usr/share/common-licenses "$tree/" &&
-		cat /usr/lib/x86_64-linux-gnu/lib*.so.* 2>/dev/null | head -c 50000001 >"$tree/large" &&
+		cat /usr/lib/x86_64-linux-gnu/lib*.so.* 2>/dev/null | head -c 12000001 >"$tree/large" &&
 		: >"$tree/empty" &&
 		ln -s large "$tree/link" &&
 		ln -s "/a/target/that/is/longer/than/sixty/characters/and/so/does/not/fit/into/an/inode" "$tree/long-link"
@@ -141,15 +141,16 @@ run_storage() {
 	step 4 "storage: a tree of real files into a 256 MiB ext4 image, through blkfront, ring and blkback"
 	make_tree "$tree" || die "the tree of files could not be made"
 	truncate -s 160M "$system_dir/source.img" && truncate -s 256M "$target" &&
-		mkfs.ext4 -q -F -d "$tree" "$system_dir/source.img" && mkfs.ext4 -q -F "$target" || die "mkfs.ext4 failed"
+		mkfs.ext4 -q -F -b 4096 -d "$tree" "$system_dir/source.img" && mkfs.ext4 -q -F -b 4096 "$target" || die "mkfs.ext4 failed"
 	list_tree "$tree" >"$system_dir/sent.list" || die "the tree of files cannot be read"
 	[ "$(grep -c . "$system_dir/sent.list")" -gt 100 ] || die "the tree of files is too small to prove anything"
+	say "      guest C copies $(du -sm "$tree" | cut -f1) MiB in $(find "$tree" -type f | wc -l) files, block by block, and reads them back"
 	foreground copy-tree "disk=['format=raw,vdev=xvda,access=ro,target=$system_dir/source.img',
 		'format=raw,vdev=xvdb,access=rw,target=$target']" || {
 		tail -n 3 "$(guest_log copier)" >&2
 		die "guest C did not copy the files"
 	}
-	sed 's/^/      guest C: /' "$(guest_log copier)" | tail -n 4
+	say "      guest C wrote for $(figure copier tree_write_time) s, verified for $(figure copier tree_verify_time) s, and powered itself off"
 	e2fsck -fn "$target" >"$out/log/e2fsck.log" 2>&1 || die "e2fsck finds the image damaged: see $out/log/e2fsck.log"
 	say "      e2fsck -f: clean"
 	mkdir "$back" && debugfs -R "rdump / $back" "$target" >"$out/log/debugfs.log" 2>&1
@@ -157,7 +158,7 @@ run_storage() {
 	if ! diff "$system_dir/sent.list" "$system_dir/got.list" >"$out/log/files.diff"; then
 		die "$(grep -c '^[<>]' "$out/log/files.diff") lines differ between what was written and what is there: see $out/log/files.diff"
 	fi
-	say "      SHA-256 of all $(grep -c '^[0-9a-f]\{64\} ' "$system_dir/sent.list") files, $(du -sm "$tree" | cut -f1) MiB: the same; links and folders too"
+	say "      SHA-256 of all $(grep -c '^[0-9a-f]\{64\} ' "$system_dir/sent.list") files: the same; links and folders too"
 	rm -rf "$tree" "$back" "$system_dir/source.img"
 }
 
@@ -175,7 +176,7 @@ run_packets() {
 run_requests() {
 	local depth=$1
 	foreground blk-bench "name=\"bench-$depth\"" "extra=\"blk-bench xvda randread 4096 $depth $seconds\"" \
-		"disk=['format=raw,vdev=xvda,access=ro,target=$system_dir/target.img']" || die "blk-bench failed: see $(guest_log "bench-$depth")"
+		"disk=['format=raw,vdev=xvda,access=ro,target=$system_dir/bench.img']" || die "blk-bench failed: see $(guest_log "bench-$depth")"
 }
 
 run_rates() {
@@ -189,8 +190,10 @@ run_rates() {
 		system_stop sluice-netback || die "sluice-netback did not end cleanly"
 	done
 	system_stop sluice-blkback || die "sluice-blkback did not end cleanly"
+	# Written, not sparse: a hole costs the host no read.
+	dd if=/dev/zero of="$system_dir/bench.img" bs=1M count=256 conv=fsync 2>/dev/null || die "no room for a disk of 256 MiB"
 	for depth in 1 32; do
-		say "      4 KiB random reads, $depth at once"
+		say "      4 KiB random reads of a 256 MiB file, $depth at once"
 		system_start sluice-blkback --engine io_uring --stats-file "$system_dir/log/blkback-$depth.stats" ||
 			die "sluice-blkback did not start"
 		run_requests $depth
@@ -204,26 +207,41 @@ counter() { awk -v name="$2" '$1 == name { print $2 }' "$system_dir/log/$1" 2>/d
 # per_1000 COUNT WHOLE
 per_1000() { awk -v n="${1:-0}" -v of="${2:-0}" 'BEGIN { if (of > 0) printf "%.1f", 1000 * n / of; else print "?" }'; }
 
-print_table() {
-	local bytes depth row='%-26s %12s %12s %10s %10s %10s\n'
+# A figure with so many decimals; "?" stays.
+rounded() { awk -v v="$1" -v d="$2" 'BEGIN { if (v == "?") print v; else printf "%.*f\n", d, v }'; }
+
+print_packets() {
+	local bytes stats row='  %-22s %12s %10s %14s %14s\n'
 	# shellcheck disable=SC2059
-	{
-		printf "\n$row" "between two guests" packets/s Gbit/s "" "wakes per 1,000 packets:" ""
-		printf "$row" "" "" "" "" "sender" "bridge"
-		for bytes in 64 1500; do
-			printf "$row" "  $bytes bytes" "$(figure "receive-$bytes" net_received_rate)" \
-				"$(figure "receive-$bytes" net_received_bandwidth)" "" \
-				"$(figure "send-$bytes" net_notifications_per_1000_packets)" \
-				"$(per_1000 "$(counter "netback-$bytes.stats" total.notify_sent)" "$(counter "netback-$bytes.stats" total.rx_packets)")"
-		done
-		printf "\n$row" "4 KiB random reads" IOPS "p50 us" "p99 us" "p99.9 us" "wakes per 1,000 requests: guest, back end"
-		for depth in 1 32; do
-			printf "$row" "  $depth at once" "$(figure "bench-$depth" blk_iops)" "$(figure "bench-$depth" blk_latency_p50)" \
-				"$(figure "bench-$depth" blk_latency_p99)" "$(figure "bench-$depth" blk_latency_p99.9)" \
-				"$(figure "bench-$depth" blk_notifications_per_1000_requests), $(per_1000 \
-					"$(counter "blkback-$depth.stats" vbd.total.notifications_sent)" "$(counter "blkback-$depth.stats" vbd.total.reads)")"
-		done
-	}
+	printf "\n$row" "" "" "" "wakes per" "1,000 packets"
+	# shellcheck disable=SC2059
+	printf "$row" "guest to guest" "packets/s" "Gbit/s" "by the sender" "by the bridge"
+	for bytes in 64 1500; do
+		stats=netback-$bytes.stats
+		# shellcheck disable=SC2059
+		printf "$row" "  $bytes bytes" "$(rounded "$(figure "receive-$bytes" net_received_rate)" 0)" \
+			"$(rounded "$(figure "receive-$bytes" net_received_bandwidth)" 2)" \
+			"$(rounded "$(figure "send-$bytes" net_notifications_per_1000_packets)" 1)" \
+			"$(per_1000 "$(counter "$stats" total.notify_sent)" "$(counter "$stats" total.rx_packets)")"
+	done
+}
+
+print_requests() {
+	local depth stats row='  %-22s %12s %8s %8s %8s %14s %14s\n'
+	# shellcheck disable=SC2059
+	printf "\n$row" "" "" "latency" "in us" "" "wakes per" "1,000 requests"
+	# shellcheck disable=SC2059
+	printf "$row" "4 KiB random reads" "IOPS" "p50" "p99" "p99.9" "by the guest" "by blkback"
+	for depth in 1 32; do
+		stats=blkback-$depth.stats
+		# shellcheck disable=SC2059
+		printf "$row" "  $depth at once" "$(rounded "$(figure "bench-$depth" blk_iops)" 0)" \
+			"$(rounded "$(figure "bench-$depth" blk_latency_p50)" 0)" \
+			"$(rounded "$(figure "bench-$depth" blk_latency_p99)" 0)" \
+			"$(rounded "$(figure "bench-$depth" blk_latency_p99.9)" 0)" \
+			"$(rounded "$(figure "bench-$depth" blk_notifications_per_1000_requests)" 1)" \
+			"$(per_1000 "$(counter "$stats" vbd.total.notifications_sent)" "$(counter "$stats" vbd.total.reads)")"
+	done
 }
 
 # ---- ----------------------------------------------------------------------------------------------------------------
@@ -234,7 +252,7 @@ start_system
 run_capture
 run_storage
 run_rates
-print_table | tee "$out/table.txt"
+{ print_packets; print_requests; } | tee "$out/table.txt"
 say
 say "kept in $out/: received.pcap (guest B), port.pcap (pcap port), table.txt, log/"
 keep_logs
