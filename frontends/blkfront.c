@@ -32,16 +32,29 @@ static uint64_t other_number(struct handshake *h, const char *key, uint64_t othe
 	return value;
 }
 
+/* An earlier connection's key that this one does not write would mislead the back end. */
+static int remove_key(struct handshake *h, uint32_t tx, const char *key)
+{
+	char path[sizeof(h->own_path) + 24];
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/%s", h->own_path, key);
+	rc = store_client_rm(h->store, tx, path);
+	return rc == -ENOENT ? 0 : rc;
+}
+
 static int write_ring_refs(struct blkfront *bf, uint32_t tx)
 {
 	struct handshake *h = &bf->handshake;
-	int rc;
+	int rc = remove_key(h, tx, bf->ring_order ? "ring-ref" : "ring-page-order");
 
+	if (rc < 0)
+		return rc;
 	if (!bf->ring_order)
 		return store_client_printf(h->store, tx, h->own_path, "ring-ref", "%u", bf->ring_refs[0]);
 	rc = store_client_printf(h->store, tx, h->own_path, "ring-page-order", "%u", bf->ring_order);
 	for (unsigned i = 0; !rc && i < 1u << bf->ring_order; i++) {
-		char key[16];
+		char key[24];
 
 		snprintf(key, sizeof(key), "ring-ref%u", i);
 		rc = store_client_printf(h->store, tx, h->own_path, key, "%u", bf->ring_refs[i]);
@@ -85,7 +98,7 @@ static int blkfront_publish(struct handshake *h)
 	rc = hv_share(h->hv, h->other_domid, pages, false, bf->ring_refs, &bf->ring_area);
 	if (rc < 0)
 		return rc;
-	ring_head_init(bf->ring_area);
+	blkfront_ring_prepare(&bf->ring, bf->ring_area, pages_to_bytes(pages), h->other_domid);
 	rc = hv_evtchn_alloc_unbound(h->hv, h->other_domid, &bf->port);
 	if (rc < 0)
 		goto unshare_ring;
@@ -128,7 +141,7 @@ static int blkfront_connect(struct handshake *h)
 
 	if (rc < 0)
 		return rc;
-	blkfront_ring_start(&bf->ring, bf->ring_area, pages_to_bytes(1u << bf->ring_order), h->other_domid);
+	blkfront_ring_start(&bf->ring);
 	return 0;
 }
 

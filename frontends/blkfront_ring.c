@@ -20,17 +20,21 @@ static void break_ring(struct blkfront_ring *r, const char *why)
 	r->broken = why;
 }
 
-void blkfront_ring_start(struct blkfront_ring *r, void *area, size_t area_bytes, domid_t peer)
+void blkfront_ring_prepare(struct blkfront_ring *r, void *area, size_t area_bytes, domid_t peer)
 {
 	blkif_ring_front_init(&r->ring, area, area_bytes);
 	r->peer = peer;
 	r->broken = NULL;
+	if (!r->done)
+		r->done_tail = &r->done;
+}
+
+void blkfront_ring_start(struct blkfront_ring *r)
+{
 	r->nr_free = 0;
 	for (unsigned id = r->ring.mask + 1; id-- > 0;)
 		if (r->part[id].state == BLKFRONT_PART_FREE)
 			r->free[r->nr_free++] = (uint16_t)id;
-	if (!r->done)
-		r->done_tail = &r->done;
 	r->is_connected = true;
 }
 

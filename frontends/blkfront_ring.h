@@ -98,10 +98,13 @@ struct blkfront_ring {
 };
 
 /*
- * Starts on a fresh ring area of that many bytes, whose slots must not outnumber nr_parts. part, free, held, grants,
- * frame_of and vdev were set before; what is held from an earlier connection stays held.
+ * Takes a fresh ring area of that many bytes, whose slots must not outnumber nr_parts, and resets its head: before the back
+ * end hears of it. part, free, held, grants, frame_of and vdev were set before; what is held from an earlier connection
+ * stays held.
  */
-void blkfront_ring_start(struct blkfront_ring *r, void *area, size_t area_bytes, domid_t peer);
+void blkfront_ring_prepare(struct blkfront_ring *r, void *area, size_t area_bytes, domid_t peer);
+/* The back end is there, and disk says what it has: requests may be submitted. */
+void blkfront_ring_start(struct blkfront_ring *r);
 
 /*
  * Puts a request on the ring; the back end sees it at the next push. -EAGAIN: not enough room now; -EINVAL: unaligned,

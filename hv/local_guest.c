@@ -66,6 +66,7 @@ static void local_guest_close(struct hv *hv)
 		if (g->notify_fd[port] >= 0)
 			close(g->notify_fd[port]);
 	local_guest_unwatch_store(g);
+	grant_table_reap(g->grants, UINT32_MAX); /* what peers have let go of since the last look */
 	grant_table_destroy(g->grants);
 	local_pages_finish(&g->pages);
 	local_domain_finish(&g->domain);

@@ -171,7 +171,8 @@ static void a_page_held_over_the_end_of_the_connection_stays_withheld(void **sta
 	assert_ptr_equal(done[0], &two.req[1]);
 	assert_int_equal(done[0]->status, -ENODEV);
 	/* Also over the next connection. */
-	blkfront_ring_start(&two.p.front, two.p.area, two.p.area_bytes, 0);
+	blkfront_ring_prepare(&two.p.front, two.p.area, two.p.area_bytes, 0);
+	blkfront_ring_start(&two.p.front);
 	assert_int_equal(two.p.front.nr_free, 31);
 	assert_int_equal(blkfront_ring_poll(&two.p.front, done, 8), 0);
 	grant_unpin(&two.p.peer, two.wire[0].seg[0].gref, false);
@@ -208,7 +209,8 @@ static LIAR_CODE void use_while_scribbled(struct blk_pair *p, struct blkfront_re
 		if (p->front.broken) {
 			blkfront_ring_abort(&p->front);
 			blkfront_ring_poll(&p->front, done, 8);
-			blkfront_ring_start(&p->front, p->area, p->area_bytes, 0);
+			blkfront_ring_prepare(&p->front, p->area, p->area_bytes, 0);
+			blkfront_ring_start(&p->front);
 		}
 	}
 }

@@ -75,7 +75,8 @@ static inline void blk_pair_init(struct blk_pair *p, unsigned order)
 	r->frame_of = blk_pair_frame_of;
 	r->frame_arg = p;
 	r->disk = (struct blkfront_disk){.nr_sectors = BLK_PAIR_SECTORS, .sector_bytes = 512, .can_flush = true};
-	blkfront_ring_start(r, p->area, p->area_bytes, 0);
+	blkfront_ring_prepare(r, p->area, p->area_bytes, 0);
+	blkfront_ring_start(r);
 	blkif_ring_back_init(&p->back, p->area, p->area_bytes);
 }
 

@@ -221,7 +221,8 @@ static void an_aborted_connection_gives_its_requests_back(void **state)
 	assert_int_equal(done[0]->status, -ENODEV);
 	assert_int_equal(p.front.grants.nr, p.front.grants.capacity);
 	/* And the next connection works. */
-	blkfront_ring_start(&p.front, p.area, p.area_bytes, 0);
+	blkfront_ring_prepare(&p.front, p.area, p.area_bytes, 0);
+	blkfront_ring_start(&p.front);
 	blkif_ring_back_init(&p.back, p.area, p.area_bytes);
 	assert_int_equal(run(&p, &req)->status, 0);
 	blk_pair_finish(&p);
