@@ -4,6 +4,8 @@
 #include "vif_box.h"
 
 #include <sched.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_lcore.h>
@@ -53,6 +55,7 @@ void vif_box_init(struct vif_box *box, bool sg)
 
 	vif_box_start_dpdk();
 	memset(box, 0, sizeof(*box));
+	box->event_fd = box->guest_fd = -1;
 	grant_box_init(&box->grants, 1024);
 	netif_txr_front_init(&box->tx, grant_box_page(&box->grants, VIF_BOX_TX_FRAME), PAGE_BYTES);
 	netif_rxr_front_init(&box->rx, grant_box_page(&box->grants, VIF_BOX_RX_FRAME), PAGE_BYTES);
@@ -64,8 +67,20 @@ void vif_box_init(struct vif_box *box, bool sg)
 	vif_attach(box->queue, &box->any_fault);
 }
 
+void vif_box_events(struct vif_box *box)
+{
+	box->event_fd = eventfd(0, EFD_NONBLOCK);
+	box->guest_fd = eventfd(0, EFD_NONBLOCK);
+	grant_box_must(box->event_fd >= 0 && box->guest_fd >= 0);
+	box->queue->event_fd = box->event_fd;
+}
+
 void vif_box_finish(struct vif_box *box)
 {
+	if (box->event_fd >= 0) {
+		close(box->event_fd);
+		close(box->guest_fd);
+	}
 	vif_detach(box->queue);
 	grant_box_must(vif_queue_disconnect(box->queue));
 	grant_box_must(box->nr_open == 0 && box->nr_mapped_rings == 0);
@@ -204,5 +219,17 @@ int hv_event_fd(struct hv *hv, evtchn_port_t port)
 
 void hv_notify(struct hv *hv, evtchn_port_t port)
 {
-	fetch_add_relaxed(&((struct vif_box *)hv)->nr_notify, 1u);
+	struct vif_box *box = (struct vif_box *)hv;
+
+	fetch_add_relaxed(&box->nr_notify, 1u);
+	if (box->guest_fd >= 0)
+		eventfd_write(box->guest_fd, 1);
+}
+
+unsigned hv_event_take(struct hv *hv, int fd, evtchn_port_t ports[], unsigned max)
+{
+	eventfd_t count;
+
+	ports[0] = 5;
+	return eventfd_read(fd, &count) == 0;
 }

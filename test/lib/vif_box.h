@@ -28,6 +28,8 @@ struct vif_box {
 	uint32_t nr_notify;
 	uint32_t nr_open, nr_mapped_rings; /* what the queue holds of the hypervisor */
 	bool copies_only; /* as on a platform where maps are dear */
+	int event_fd;     /* guest -> queue: the guest writes it; -1 unless vif_box_events */
+	int guest_fd;     /* queue -> guest: hv_notify writes it */
 };
 
 struct rte_mempool *vif_box_pool(void);
@@ -36,6 +38,8 @@ struct rte_mempool *vif_box_ext_pool(void);
 /* Brings DPDK up, once. */
 void vif_box_start_dpdk(void);
 void vif_box_init(struct vif_box *box, bool sg);
+/* For tests with a worker: both directions' events become eventfds. */
+void vif_box_events(struct vif_box *box);
 /* Everything must have come back. */
 void vif_box_finish(struct vif_box *box);
 

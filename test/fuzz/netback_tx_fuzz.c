@@ -1,0 +1,87 @@
+/*
+ * test/fuzz/netback_tx_fuzz.c - any tx requests: 12 bytes each, as they lie in the ring; the first byte says how many a push shows.
+ *
+ * Whatever they say, each slot is answered once, nothing leaks, and a packet is as long as its chain said.
+ */
+#include "vif_box.h"
+
+#define REQ_BYTES sizeof(struct netif_tx_request)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct vif_box box;
+
+static void must(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static uint32_t answers(void)
+{
+	int n = netif_txr_front_pending(&box.tx);
+	struct netif_tx_response rsp;
+
+	must(n >= 0);
+	for (int i = 0; i < n; i++) {
+		netif_txr_front_take(&box.tx, &rsp);
+		must(rsp.status == NETIF_RSP_OKAY || rsp.status == NETIF_RSP_ERROR || rsp.status == NETIF_RSP_NULL ||
+		     rsp.status == NETIF_RSP_DROPPED);
+	}
+	return (uint32_t)n;
+}
+
+static void run_queue(void)
+{
+	struct rte_mbuf *m[VIF_TX_BURST];
+	unsigned rounds = 0;
+
+	do {
+		uint16_t n = vif_tx_burst(box.queue, m, VIF_TX_BURST);
+
+		for (uint16_t i = 0; i < n; i++) {
+			must(m[i]->pkt_len >= TX_MIN_BYTES && m[i]->pkt_len <= VIF_MAX_FRAME);
+			must(m[i]->data_len >= RTE_MIN(m[i]->pkt_len, (uint32_t)VIF_TX_HEADER_BYTES));
+			rte_mbuf_sanity_check(m[i], 1);
+		}
+		rte_pktmbuf_free_bulk(m, n);
+		must(rounds++ <= 2 * VIF_RING_SLOTS);
+	} while (vif_arm(box.queue));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint32_t shown, put = 0, answered = 0;
+
+	if (size < 1 + REQ_BYTES)
+		return 0;
+	vif_box_init(&box, true);
+	shown = 1 + data[0] % VIF_RING_SLOTS;
+	box.queue->map_large = data[0] < 128;
+	for (const uint8_t *p = data + 1; p + REQ_BYTES <= data + size && !box.queue->fault; p += REQ_BYTES) {
+		struct netif_tx_request req;
+
+		memcpy(&req, p, REQ_BYTES);
+		req.gref %= 2 * BOX_ENTRIES; /* half of them can exist */
+		netif_txr_front_put(&box.tx, &req);
+		if (++put % shown && netif_txr_front_free(&box.tx))
+			continue;
+		netif_txr_front_push(&box.tx);
+		run_queue();
+		answered += answers();
+		if (!netif_txr_front_free(&box.tx))
+			break; /* a packet as long as the ring, without end: refused, never */
+	}
+	netif_txr_front_push(&box.tx);
+	run_queue();
+	answered += answers();
+	if (box.queue->fault)
+		vif_tx_reclaim(box.queue); /* as disconnect does: nothing is answered any more */
+	must(!vif_has_attached(box.queue));
+	/* All are answered but the beginning of a packet whose end never came. */
+	must(box.queue->fault || put - answered == box.queue->tx.taken_end - box.queue->tx.taken_at);
+	must(put - answered <= TX_MAX_FRAGS + TX_MAX_EXTRAS || box.queue->fault);
+	must(vif_box_in_use() == 0);
+	vif_box_finish(&box);
+	return 0;
+}
