@@ -17,7 +17,9 @@
 #define RING_IN_BYTES (2 * STORE_MESSAGE_BYTES_MAX)
 #define RING_REQUESTS_PER_TURN 32u
 #define SOCKET_OUT_STOP_BYTES (1u << 20) /* no more requests until less is queued */
-#define SOCKET_OUT_KILL_BYTES (64u << 20) /* a client that watches and never reads */
+#define SOCKET_MERGE_BYTES (64u << 10)    /* a client that far behind gets equal events once, as guests always do */
+#define SOCKET_EVENT_BYTES (4u << 20)     /* from here on events are told on the watch's own path */
+#define SOCKET_OUT_KILL_BYTES (64u << 20) /* a client with a great many watches that never reads */
 #define IOVS_PER_SEND 128
 
 static struct store_conn *conn_create(struct store *store, domid_t domid, unsigned in_room)
@@ -263,15 +265,15 @@ void store_conn_error(struct store_conn *conn, const struct store_request *req, 
 	store_conn_reply(conn, &as_error, name, (unsigned)strlen(name) + 1, NULL, 0);
 }
 
-static uint32_t event_hash(const char *path, const char *token)
+static uint32_t event_hash(const struct store_conn *conn, const char *path, const char *token)
 {
-	uint32_t hash = 2166136261u;
+	uint64_t base = conn->store->tree.base, hash = 0;
 
 	for (; *path; path++)
-		hash = (hash ^ (unsigned char)*path) * 16777619u;
-	for (; *token; token++)
-		hash = (hash ^ (unsigned char)*token) * 16777619u;
-	return hash;
+		hash = store_hash_step(base, hash, *path);
+	for (hash = store_hash_step(base, hash, 0); *token; token++)
+		hash = store_hash_step(base, hash, *token);
+	return (uint32_t)hash;
 }
 
 static bool is_same_event(const struct store_message *m, uint32_t hash, const char *path, size_t path_bytes, const char *token)
@@ -281,7 +283,7 @@ static bool is_same_event(const struct store_message *m, uint32_t hash, const ch
 	return m->hash == hash && !strcmp(payload, path) && !strcmp(payload + path_bytes, token);
 }
 
-/* The event of which the guest has seen no byte yet, if it is queued already. */
+/* Is this event queued already, and not a byte of it sent? */
 static bool is_queued_event(const struct store_conn *conn, uint32_t hash, const char *path, size_t path_bytes, const char *token)
 {
 	const struct store_message *m = conn->queued_events[hash % STORE_CONN_EVENT_BUCKETS];
@@ -291,11 +293,12 @@ static bool is_queued_event(const struct store_conn *conn, uint32_t hash, const 
 	return m;
 }
 
-/* Guests' events are found again while they are queued, so that a change repeated a thousand times is told once. */
-static void queue_guest_event(struct store_conn *conn, struct store_message *m, uint32_t hash)
+/* Events are found again while they are queued, so that a change repeated a thousand times is told once. */
+static void queue_event(struct store_conn *conn, struct store_message *m, uint32_t hash)
 {
 	struct store_message **head = &conn->queued_events[hash % STORE_CONN_EVENT_BUCKETS];
 
+	m->is_event = true;
 	m->hash = hash;
 	m->next_same = *head;
 	*head = m;
@@ -305,35 +308,51 @@ static void queue_guest_event(struct store_conn *conn, struct store_message *m, 
 
 void store_conn_event(struct store_conn *conn, const struct store_watch *watch, const char *path)
 {
-	struct xsd_sockmsg header = {.type = XS_WATCH_EVENT};
+	size_t limit = conn->page_sh ? conn->store->quota.memory_bytes / 2 : SOCKET_EVENT_BYTES;
 	size_t path_bytes, token_bytes = strlen(watch->token) + 1;
+	struct xsd_sockmsg header = {.type = XS_WATCH_EVENT};
 	struct store_message *m;
-	uint32_t hash = 0;
+	uint32_t hash;
 
 	if (conn->is_dead || conn->is_stopped)
 		return;
-	/* Too much waits already: the guest learns that something below its watch changed, once. */
-	if (conn->page_sh && conn->event_bytes > conn->store->quota.memory_bytes / 2)
+	/* Too much waits already: the client learns that something below its watch changed, once. */
+	if (conn->event_bytes > limit)
 		path = watch->point->path;
 	path += watch->skip;
 	path_bytes = strlen(path) + 1;
 	if (path_bytes + token_bytes > XENSTORE_PAYLOAD_MAX)
 		return;
-	if (conn->page_sh) {
-		hash = event_hash(path, watch->token);
-		if (is_queued_event(conn, hash, path, path_bytes, watch->token))
-			return;
-	}
-	m = message_create(header, path, (unsigned)path_bytes, watch->token, (unsigned)token_bytes);
-	if (!m) {
-		conn_kill(conn);
+	hash = event_hash(conn, path, watch->token);
+	if ((conn->page_sh || conn->event_bytes > SOCKET_MERGE_BYTES) && is_queued_event(conn, hash, path, path_bytes, watch->token))
 		return;
-	}
-	m->is_event = true;
-	if (conn->page_sh)
-		queue_guest_event(conn, m, hash);
+	m = message_create(header, path, (unsigned)path_bytes, watch->token, (unsigned)token_bytes);
+	if (m)
+		queue_event(conn, m, hash);
 	else
-		queue_message(conn, m);
+		conn_kill(conn);
+}
+
+/* The first of the queue has been sent. */
+static void queue_pop(struct store_conn *conn)
+{
+	struct store_message *m = conn->first;
+
+	if (m->is_event) {
+		struct store_message **link = &conn->queued_events[m->hash % STORE_CONN_EVENT_BUCKETS];
+
+		while (*link != m)
+			link = &(*link)->next_same;
+		*link = m->next_same;
+		conn->event_bytes -= m->len;
+	}
+	conn->first = m->next;
+	if (!conn->first)
+		conn->last = NULL;
+	conn->sent = 0;
+	conn->nr_out--;
+	conn->out_bytes -= m->len;
+	free(m);
 }
 
 /* So many bytes of the queue have been sent. */
@@ -348,21 +367,7 @@ static void queue_advance(struct store_conn *conn, size_t bytes)
 			return;
 		}
 		bytes -= rest;
-		if (m->is_event && conn->page_sh) {
-			struct store_message **link = &conn->queued_events[m->hash % STORE_CONN_EVENT_BUCKETS];
-
-			while (*link != m)
-				link = &(*link)->next_same;
-			*link = m->next_same;
-			conn->event_bytes -= m->len;
-		}
-		conn->first = m->next;
-		if (!conn->first)
-			conn->last = NULL;
-		conn->sent = 0;
-		conn->nr_out--;
-		conn->out_bytes -= m->len;
-		free(m);
+		queue_pop(conn);
 	}
 }
 
@@ -520,7 +525,7 @@ int store_conn_validate(const struct store_conn *conn)
 
 	for (const struct store_message *m = conn->first; m; m = m->next, nr_out++) {
 		out_bytes += m->len;
-		event_bytes += m->is_event && conn->page_sh ? m->len : 0;
+		event_bytes += m->is_event ? m->len : 0;
 	}
 	for (const struct store_watch *w = conn->watches; w; w = w->next_of, nr_watches++)
 		if (w->conn != conn)

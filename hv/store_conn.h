@@ -3,9 +3,9 @@
  *
  *      socket or ring  -->  in  -->  parse, request  -->  answers, events queued  -->  socket or ring
  *
- * A guest that does not take its answers is not asked for more requests; its events are merged, and beyond a limit told as one event
- * on the watch's own path: what is queued for it is bounded by its own watches. Nothing is freed while a request runs: a dead
- * connection waits for store_leave.
+ * A guest that does not take its answers is not asked for more requests. Events that wait are merged and, beyond a limit, told as one
+ * event on the watch's own path: what is queued for a client is bounded by its own watches, whatever others change. Nothing is freed
+ * while a request runs: a dead connection waits for store_leave.
  *
  * Trusts   nothing on the ring page; lengths on either.
  * Fails    a broken ring: its error field is set, its watches and transactions end, it is not served until it asks to reconnect.
@@ -16,7 +16,7 @@
 #include "hv/store_internal.h"
 #include "hv/store_watch.h"
 
-#define STORE_CONN_EVENT_BUCKETS 64u
+#define STORE_CONN_EVENT_BUCKETS 256u
 
 struct store_message {
 	struct store_message *next;
@@ -55,7 +55,7 @@ struct store_conn {
 	unsigned sent; /* bytes of first */
 	unsigned nr_out;
 	size_t out_bytes, event_bytes;
-	struct store_message *queued_events[STORE_CONN_EVENT_BUCKETS]; /* of guests */
+	struct store_message *queued_events[STORE_CONN_EVENT_BUCKETS];
 
 	size_t memory; /* charged: watches, transactions */
 	struct store_watch *watches;

@@ -273,6 +273,36 @@ static void what_waits_for_a_deaf_guest_is_bounded(void **state)
 	assert_int_equal(store_peer_write(w->one, 0, "after", "v"), 0);
 }
 
+/* A guest cannot make the store queue without end for a client of Domain-0 that is busy, nor get it disconnected. */
+static void what_waits_for_a_busy_client_of_domain_0_is_bounded(void **state)
+{
+	struct world *w = *state;
+	char path[3000];
+	const char *event;
+	bool was_told = false;
+	size_t most = 0;
+
+	assert_int_equal(store_peer_watch(w->other, "/local/domain", "t"), 0);
+	store_peer_forget_events(w->other);
+	memset(path, 'x', sizeof(path));
+	for (unsigned i = 0; i < 4000; i++) {
+		int at = snprintf(path, sizeof(path), "/local/domain/1/w/%u", i);
+
+		path[at] = 'x';
+		path[sizeof(path) - 1] = 0;
+		assert_int_equal(store_write(w->box->store, path, "v", 1), 0);
+		assert_int_equal(store_remove(w->box->store, path), 0);
+	}
+	for (struct store_conn *conn = w->box->store->conns; conn; conn = conn->next)
+		most = conn->out_bytes > most ? conn->out_bytes : most;
+	assert_true(most > 1u << 20 && most < 5u << 20);
+	assert_int_equal(store_validate(w->box->store), 0);
+	while ((event = store_peer_event(w->other)))
+		was_told = was_told || !strcmp(event, "/local/domain t");
+	assert_true(was_told);
+	assert_int_equal(store_peer_write(w->other, 0, "/after", "v"), 0);
+}
+
 static void events_that_would_not_fit_are_left_out(void **state)
 {
 	struct world *w = *state;
@@ -330,6 +360,7 @@ int main(void)
 		TEST(domains_come_and_go_is_told_to_whom_domain_0_allows),
 		TEST(a_guests_waiting_events_are_told_once),
 		TEST(what_waits_for_a_deaf_guest_is_bounded),
+		TEST(what_waits_for_a_busy_client_of_domain_0_is_bounded),
 		TEST(events_that_would_not_fit_are_left_out),
 		TEST(ten_thousand_watches_are_not_looked_through),
 	};
