@@ -181,7 +181,8 @@ static void only_the_domain_that_was_named_may_bind(void **state)
 {
 	struct fixture *f = *state;
 	struct domain *other = core_box_domain(&f->dom0, "other");
-	evtchn_port_t for_other = alloc_port(&f->guest, DOMID_SELF, other->domid), own = alloc_port(&f->guest, DOMID_SELF, DOMID_SELF), port;
+	evtchn_port_t for_other = alloc_port(&f->guest, DOMID_SELF, other->domid);
+	evtchn_port_t own = alloc_port(&f->guest, DOMID_SELF, DOMID_SELF), port;
 	struct core_client og;
 
 	core_box_attach(&f->dom0, other, "other", &og);
