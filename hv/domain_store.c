@@ -106,4 +106,6 @@ void domain_store_finish(struct domain *d)
 		 u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
 	store_remove(d->core->store, path);
 	domain_store_release(d);
+	/* One that was never introduced may own nodes and be named in permissions, too: the next of its number must not inherit. */
+	store_release_domain(d->core->store, d->domid);
 }
