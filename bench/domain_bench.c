@@ -1,0 +1,344 @@
+/*
+ * bench/domain_bench.c - how long a domain with a vif and a vbd takes to be made, and what an idle one costs.
+ *
+ *      domain_bench [NUMBER]      domains to make, 1000 when nothing is said
+ *
+ * Starts sluiced, sluice-netback and sluice-blkback of the same build in a run directory of its own, and makes domains one after
+ * the other as `sluice create` does: built, nodes written, both back ends waited for, unpaused; the clock stops when both
+ * devices are Connected. Every guest is a sandboxed sluice-guest that idles.
+ *
+ *      core.domain_create_ms            median of the first 20
+ *      core.domain_create_growth_1000   median of the last 20 over median of the first 20
+ *      core.domain_overhead_kib         growth of the three daemons' proportional set size for each domain, without guests' RAM
+ *      core.guest_rss_kib               resident set of the smallest guest process
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/bench.h"
+#include "hv/handshake.h"
+#include "hv/toolstack.h"
+#include "tools/device_nodes.h"
+
+#define NR_ENDS 20
+#define NR_DAEMONS 3
+#define GUEST_MIB 8
+#define GUEST_RAM_NAME "sluice-ram" /* as the core names an extent's memfd */
+#define CONNECT_TIMEOUT_MS 20000
+
+struct system {
+	char dir[64];
+	char tools[4096];
+	pid_t daemon[NR_DAEMONS];
+	unsigned nr_daemons;
+	int kernel_fd;
+	struct hv *hv;
+	struct store_client *store;
+};
+
+static struct system sys = {.kernel_fd = -1};
+
+static void remove_dir(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *e;
+	char name[4096];
+
+	while (dir && (e = readdir(dir))) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		snprintf(name, sizeof(name), "%s/%s", path, e->d_name);
+		if (unlink(name) < 0)
+			remove_dir(name);
+	}
+	if (dir)
+		closedir(dir);
+	rmdir(path);
+}
+
+/* Ends the daemons, back ends first, and removes the run directory; guests end with sluiced. */
+static void finish(void)
+{
+	hv_close(sys.hv);
+	for (unsigned i = sys.nr_daemons; i-- > 0;) {
+		kill(sys.daemon[i], SIGTERM);
+		waitpid(sys.daemon[i], NULL, 0);
+	}
+	if (sys.kernel_fd >= 0)
+		close(sys.kernel_fd);
+	if (sys.dir[0])
+		remove_dir(sys.dir);
+}
+
+__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("domain_bench: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	finish();
+	exit(1);
+}
+
+static void interrupted(int signo)
+{
+	(void)signo;
+	die("interrupted"); /* the loops below are ours alone: nothing holds a lock that finish() wants */
+}
+
+/* Starts a daemon and waits until it says that it serves. Its messages go to a file in the run directory. */
+static void start_daemon(const char *name, char *const extra[])
+{
+	char program[sizeof(sys.tools) + 64], log[128], ready_fd[16], ready;
+	char *argv[16] = {program, "--run-dir", sys.dir, "--ready-fd", ready_fd};
+	int pipe_fd[2], log_fd;
+	pid_t pid;
+
+	for (unsigned i = 0; extra && extra[i]; i++)
+		argv[5 + i] = extra[i];
+	snprintf(program, sizeof(program), "%s/%s", sys.tools, name);
+	snprintf(log, sizeof(log), "%s/%s.log", sys.dir, name);
+	if (pipe(pipe_fd) < 0)
+		die("no pipe: %s", strerror(errno));
+	snprintf(ready_fd, sizeof(ready_fd), "%d", pipe_fd[1]);
+	pid = fork();
+	if (pid < 0)
+		die("%s cannot be started: %s", name, strerror(errno));
+	if (pid == 0) {
+		close(pipe_fd[0]);
+		log_fd = open(log, O_CREAT | O_WRONLY | O_APPEND, 0600);
+		dup2(log_fd, 2);
+		execv(program, argv);
+		_exit(127);
+	}
+	close(pipe_fd[1]);
+	sys.daemon[sys.nr_daemons++] = pid;
+	if (read(pipe_fd[0], &ready, 1) != 1)
+		die("%s did not start (is %s built?)", name, program);
+	close(pipe_fd[0]);
+}
+
+static void start_system(const char *argv0)
+{
+	struct hv_options opt = {.run_dir = sys.dir};
+	struct rlimit files;
+	char image[128], *slash;
+	int fd, err;
+
+	/* Two memfds, an eventfd or so, for each domain in each back end. */
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	if (!realpath(argv0, sys.tools) || !(slash = strrchr(sys.tools, '/')))
+		die("cannot find the build folder of %s", argv0);
+	strcpy(slash, "/../tools");
+	strcpy(sys.dir, "/tmp/sluice-bench-XXXXXX");
+	if (!mkdtemp(sys.dir)) {
+		sys.dir[0] = '\0';
+		die("no folder in /tmp: %s", strerror(errno));
+	}
+	snprintf(image, sizeof(image), "%s/disk.img", sys.dir);
+	fd = open(image, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0 || ftruncate(fd, 1 << 20) < 0)
+		die("no image %s: %s", image, strerror(errno));
+	close(fd);
+	start_daemon("sluiced", NULL);
+	start_daemon("sluice-netback", NULL);
+	start_daemon("sluice-blkback", NULL);
+	strcat(sys.tools, "/sluice-guest");
+	sys.kernel_fd = open(sys.tools, O_RDONLY | O_CLOEXEC);
+	if (sys.kernel_fd < 0)
+		die("%s: %s", sys.tools, strerror(errno));
+	err = hv_open_dom0(&opt, &sys.hv);
+	if (!err)
+		sys.store = hv_store(sys.hv, &err);
+	if (!sys.store)
+		die("sluiced does not answer: %s", strerror(-err));
+}
+
+/* ---- one domain ----------------------------------------------------------------------------------------------------- */
+
+static bool is_connected(const char *state_path)
+{
+	uint64_t state;
+
+	return store_client_read_uint(sys.store, STORE_NO_TX, &state, "%s", state_path) == 0 && state == XenbusStateConnected;
+}
+
+static void wait_connected(domid_t domid)
+{
+	char path[2][96], *fired, *token;
+	bool done[2] = {false, false};
+
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(path[i], sizeof(path[i]), "/local/domain/0/backend/%s/%u/%s/state", i ? "vbd" : "vif", domid,
+			 i ? "51712" : "0");
+		store_client_watch(sys.store, path[i], "bench");
+	}
+	while (!done[0] || !done[1]) {
+		if (store_client_wait(sys.store, CONNECT_TIMEOUT_MS) <= 0)
+			die("%s does not become Connected", path[done[0]]);
+		while (!store_client_next_watch(sys.store, &fired, &token)) {
+			free(fired);
+			free(token);
+		}
+		for (unsigned i = 0; i < 2; i++)
+			done[i] = done[i] || is_connected(path[i]);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		store_client_unwatch(sys.store, path[i], "bench");
+}
+
+/* Milliseconds from nothing to two Connected devices. */
+static double make_domain(unsigned number)
+{
+	char name[32], text[sizeof(sys.tools) + 512], *why = NULL, *warnings = NULL;
+	struct domain_config config;
+	uint64_t start;
+	domid_t domid;
+	double ms;
+	int err;
+
+	snprintf(name, sizeof(name), "bench-%u", number);
+	snprintf(text, sizeof(text),
+		 "name=\"%s\"\nmemory=%d\nkernel=\"%s\"\nextra=\"idle 0 xvda\"\nvif=['']\n"
+		 "disk=['format=raw,vdev=xvda,access=ro,target=%s/disk.img']\n",
+		 name, GUEST_MIB, sys.tools, sys.dir);
+	start = bench_now_ns();
+	err = domain_config_parse(&config, "bench", text, &why, &warnings);
+	if (!err)
+		err = domain_config_resolve(&config, &why);
+	if (err)
+		die("config: %s", why);
+	struct toolstack_domain domain = {.name = name, .vcpus = 1, .memory_kib = config.memory_kib};
+	memcpy(domain.uuid, config.uuid, sizeof(domain.uuid));
+	err = toolstack_domain_create(sys.hv, &domain, &domid);
+	if (!err)
+		err = toolstack_domain_load(sys.hv, domid, sys.kernel_fd, config.cmdline);
+	if (!err)
+		err = device_nodes_write(sys.store, domid, &config);
+	if (!err)
+		err = device_nodes_wait(sys.store, domid, &config, CONNECT_TIMEOUT_MS, &why);
+	if (!err)
+		err = toolstack_domain_unpause(sys.hv, domid);
+	if (err)
+		die("domain %u of this run: %s", number, why ? why : strerror(-err));
+	wait_connected(domid);
+	ms = (double)(bench_now_ns() - start) / 1e6;
+	free(warnings);
+	domain_config_finish(&config);
+	return ms;
+}
+
+/* ---- what it costs ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * A daemon's proportional set size without the pages of guests' RAM, which are the guests'. Everything else counts: heap, stacks,
+ * shared info, grant frames, active grants, page-granular remainders.
+ */
+static double pss_kib(pid_t pid)
+{
+	char path[64], line[512], mode[5];
+	unsigned long from, to;
+	double total = 0, kib;
+	bool is_ram = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		die("%s: %s", path, strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) == 3)
+			is_ram = strstr(line, "memfd:" GUEST_RAM_NAME);
+		if (!is_ram && sscanf(line, "Pss: %lf kB", &kib) == 1)
+			total += kib;
+	}
+	fclose(f);
+	return total;
+}
+
+static double daemons_kib(void)
+{
+	double total = 0;
+
+	for (unsigned i = 0; i < sys.nr_daemons; i++)
+		total += pss_kib(sys.daemon[i]);
+	return total;
+}
+
+/* The resident set of sluiced's smallest child. */
+static double guest_rss_kib(void)
+{
+	char path[96], line[256];
+	double least = 0, kib;
+	FILE *children, *f;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)sys.daemon[0], (int)sys.daemon[0]);
+	children = fopen(path, "re");
+	while (children && fscanf(children, "%d", &pid) == 1) {
+		snprintf(path, sizeof(path), "/proc/%d/status", pid);
+		f = fopen(path, "re");
+		while (f && fgets(line, sizeof(line), f))
+			if (sscanf(line, "VmRSS: %lf kB", &kib) == 1 && (least == 0 || kib < least))
+				least = kib;
+		if (f)
+			fclose(f);
+	}
+	if (children)
+		fclose(children);
+	return least;
+}
+
+static double median(double *samples, unsigned n)
+{
+	qsort(samples, n, sizeof(*samples), bench_compare);
+	return samples[n / 2];
+}
+
+int main(int argc, char **argv)
+{
+	unsigned number = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1000;
+	double *ms = calloc(number ? number : 1, sizeof(*ms)), first[NR_ENDS], before, rss, overhead, growth;
+
+	if (!ms || number < 2 * NR_ENDS) {
+		fprintf(stderr, "domain_bench: at least %d domains, please\n", 2 * NR_ENDS);
+		return 2;
+	}
+	signal(SIGINT, interrupted);
+	signal(SIGTERM, interrupted);
+	start_system(argv[0]);
+	make_domain(0); /* what is paid once, by the first */
+	before = daemons_kib();
+	for (unsigned i = 0; i < number; i++) {
+		ms[i] = make_domain(i + 1);
+		if ((i + 1) % 100 == 0)
+			fprintf(stderr, "\rdomain_bench: %u of %u domains", i + 1, number);
+	}
+	fputc('\n', stderr);
+	overhead = (daemons_kib() - before) / number;
+	rss = guest_rss_kib();
+	memcpy(first, ms, sizeof(first));
+	bench_report("core.domain_create_ms", "ms", first, NR_ENDS);
+	growth = median(ms + number - NR_ENDS, NR_ENDS) / median(first, NR_ENDS);
+	if (number == 1000)
+		printf("core.domain_create_growth_1000 %.3g ratio\n", growth);
+	else
+		printf("core.domain_create_growth_%u %.3g ratio\n", number, growth);
+	printf("core.domain_overhead_kib %.4g KiB\n", overhead);
+	printf("core.guest_rss_kib %.4g KiB\n", rss);
+	free(ms);
+	finish();
+	return 0;
+}
