@@ -229,7 +229,7 @@ static void act(struct handshake *h, enum action action)
 		h->barred = false;
 		break;
 	case REFUSED:
-		if (has_error(h))
+		if (!h->barred && has_error(h))
 			begin_close(h);
 		break;
 	}
@@ -262,6 +262,8 @@ static void run(struct handshake *h)
 
 		other = read_state(h, STORE_NO_TX, h->other_path);
 		h->other = other == NONSENSE ? XenbusStateUnknown : (enum xenbus_state)other;
+		if (before == NEW && other != XenbusStateClosed)
+			h->barred = false;
 		act(h, (enum action)table[before][other]);
 		if (stage_of(h) == before)
 			break;
@@ -415,6 +417,7 @@ static int begin(struct handshake *h)
 		return -ENOENT;
 	if (!h->driver->is_back) {
 		h->own = state == XenbusStateInitialising ? XenbusStateInitialising : XenbusStateUnknown;
+		h->barred = h->own == XenbusStateUnknown; /* the back end's Closed, and its error, are of the earlier life */
 		return switch_state(h, XenbusStateInitialising);
 	}
 	h->own = state == XenbusStateClosed ? XenbusStateClosed : XenbusStateInitialising;

@@ -54,7 +54,8 @@ struct handshake {
 	bool connected;   /* connect() has run and disconnect() has not */
 	bool prepared;    /* publish() has run and disconnect() has not */
 	bool failed;      /* handshake_fail was called */
-	bool barred;      /* we closed by ourselves: no new beginning before the other end has been closed, too */
+	bool barred;      /* back: we closed by ourselves: no new beginning before the other end has been closed, too.
+			   * front: we begin anew, and the back end has not noticed yet */
 	bool in_callback; /* of the driver: handshake_fail only notes it, the close comes when it returns */
 	bool is_own_watched; /* somebody else (xenbus) watches own_path and calls handshake_event */
 	bool gone;        /* own or other directory vanished, or both are Closed and the device is not "online" */
