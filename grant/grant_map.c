@@ -113,11 +113,11 @@ static bool lock_dead(struct grant_active *act, unsigned slot)
 	return false;
 }
 
-unsigned grant_map_revoke_slot(const struct grant_peer *peer, unsigned slot)
+unsigned grant_map_revoke_slot(const struct grant_peer *peer, unsigned slot, grant_ref_t first, uint32_t nr)
 {
 	unsigned nr_left = 0;
 
-	for (uint32_t ref = 0; ref < peer->nr_entries; ref++) {
+	for (uint32_t ref = first; ref < peer->nr_entries && ref - first < nr; ref++) {
 		struct grant_active *act = &peer->active[ref];
 		bool is_locked = load_acquire(&act->lock) == slot + 1; /* pairs with active_lock */
 

@@ -55,11 +55,12 @@ int16_t grant_pin(const struct grant_peer *peer, grant_ref_t ref, bool readonly,
 void grant_unpin(const struct grant_peer *peer, grant_ref_t ref, bool readonly);
 
 /*
- * Undoes all that a slot holds, including a lock it died with. For the core, when a mapper's connection closes. Its work
- * is bounded: returns how many entries another slot's lock kept it from (a second process may have died at the same
- * moment); the slot is free when it returns 0, until then call it again later, after the other one's revoke.
+ * Undoes all that a slot holds among nr refs from first, including a lock it died with. For the core, when a mapper's
+ * connection closes; it leaves out entries whose pages were never touched. Its work is bounded: returns how many entries
+ * another slot's lock kept it from (a second process may have died at the same moment); the slot is free when it returns 0
+ * for every ref, until then call it again later, after the other one's revoke.
  */
-unsigned grant_map_revoke_slot(const struct grant_peer *peer, unsigned slot);
+unsigned grant_map_revoke_slot(const struct grant_peer *peer, unsigned slot, grant_ref_t first, uint32_t nr);
 
 /* Handles of one mapper, over all granters: quota = entries. */
 struct grant_maptrack;

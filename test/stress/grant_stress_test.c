@@ -132,7 +132,7 @@ static void *core_main(void *arg)
 		if (pthread_create(&m.thread, NULL, short_life_main, &m))
 			abort();
 		pthread_join(m.thread, NULL);
-		while (grant_map_revoke_slot(&s->box.peer[0], m.slot))
+		while (grant_map_revoke_slot(&s->box.peer[0], m.slot, 0, UINT32_MAX))
 			sched_yield();
 	}
 	fetch_sub_acq_rel(&s->nr_running, 1u);

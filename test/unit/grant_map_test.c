@@ -363,7 +363,7 @@ static void a_dead_slot_leaves_nothing_behind(void **state)
 		act->lock = t[i].is_locked ? 6 : 0;
 		box.entries_sh[11].flags |= t[i].entry_bits;
 
-		assert_int_equal(grant_map_revoke_slot(&box.peer[0], 5), 0);
+		assert_int_equal(grant_map_revoke_slot(&box.peer[0], 5, 0, UINT32_MAX), 0);
 		assert_bits(&box, 11, t[i].bits_after);
 		assert_int_equal(act->pin[5].readers, 0);
 		assert_int_equal(act->pin[5].writers, 0);
@@ -388,11 +388,11 @@ static void two_dead_slots_are_both_recovered(void **state)
 	assert_int_equal(grant_pin(&box.peer[1], 11, false, &page), GNTST_okay);
 	assert_int_equal(grant_pin(&box.peer[2], 11, true, &page), GNTST_okay);
 	box.active[11].lock = 3; /* slot 2 died with it */
-	assert_int_equal(grant_map_revoke_slot(&box.peer[0], 1), 1);
+	assert_int_equal(grant_map_revoke_slot(&box.peer[0], 1, 0, UINT32_MAX), 1);
 	assert_int_equal(box.active[11].pin[1].writers, 1);
-	assert_int_equal(grant_map_revoke_slot(&box.peer[0], 2), 0);
+	assert_int_equal(grant_map_revoke_slot(&box.peer[0], 2, 0, UINT32_MAX), 0);
 	assert_bits(&box, 11, BITS);
-	assert_int_equal(grant_map_revoke_slot(&box.peer[0], 1), 0);
+	assert_int_equal(grant_map_revoke_slot(&box.peer[0], 1, 0, UINT32_MAX), 0);
 	assert_bits(&box, 11, 0);
 	assert_int_equal(grant_table_end(box.table, 11), 0);
 	grant_box_finish(&box);
@@ -410,7 +410,7 @@ static void revoke_covers_the_whole_table(void **state)
 		grant_table_permit(box.table, ref, BOX_MAPPER, nr++ % BOX_FRAMES, false);
 		assert_int_equal(grant_pin(&box.peer[13], ref, ref & 1, &page), GNTST_okay);
 	}
-	assert_int_equal(grant_map_revoke_slot(&box.peer[0], 13), 0);
+	assert_int_equal(grant_map_revoke_slot(&box.peer[0], 13, 0, UINT32_MAX), 0);
 	for (ref = GNTTAB_NR_RESERVED_ENTRIES; ref < BOX_ENTRIES; ref++)
 		assert_int_equal(grant_table_end(box.table, ref), 0);
 	grant_box_finish(&box);
@@ -489,7 +489,7 @@ static void model_step(struct grant_box *box, struct model *m, uint32_t *seed)
 	case 2:
 		if (test_random(seed) % 8)
 			break;
-		assert_int_equal(grant_map_revoke_slot(&box->peer[9], s), 0);
+		assert_int_equal(grant_map_revoke_slot(&box->peer[9], s, 0, UINT32_MAX), 0);
 		for (unsigned i = 0; i < MODEL_REFS; i++)
 			m->readers[i][s] = m->writers[i][s] = 0;
 		break;
