@@ -2,7 +2,7 @@
  * netback/bridge.c - learns where addresses live and sends packets there.   [hot]
  *
  * Owns     see bridge.h.
- * Trusts   no byte of a packet; the Ethernet header is read from the first segment, which its length is checked to hold.
+ * Trusts   no byte of a packet; the Ethernet header is read from the first segment, whose length is checked.
  * Runs in  the worker. No lock, no allocation.
  * Fails    a full bucket or a port over its share: the address is not learned, its packets are flooded.
  * Spec     IEEE 802.1D: learning, filtering, reserved addresses.

@@ -71,7 +71,7 @@ struct bridge {
 	struct bridge_entry table[BRIDGE_BUCKETS][BRIDGE_WAYS];
 };
 
-/* The caller's memory; nothing to finish once all ports are removed. ageing in the same ticks as now; the secret should be random. */
+/* The caller's memory; nothing to finish once all ports are removed. ageing in ticks of now; the secret should be random. */
 void bridge_init(struct bridge *b, uint64_t ageing, uint64_t secret);
 
 /* The port's queue, in, out and max_frame are set. -ENOSPC: BRIDGE_MAX_PORTS. */

@@ -2,7 +2,7 @@
  * netback/connect.c - a vif's life in the store: what is offered, what the front end asked for, connect and disconnect.
  *
  *      backend/vif/<domid>/<devid>: mac, bridge (the toolstack's)  --probe, offer-->  feature-* (ours)
- *      device/vif/<devid>: tx-ring-ref, rx-ring-ref, event-channel, feature-sg, request-rx-copy  --connect-->  a port of the bridge
+ *      device/vif/<devid>: tx-ring-ref, rx-ring-ref, event-channel, feature-sg, request-rx-copy  --connect-->  a bridge port
  *
  * Owns     a struct device from probe to remove.
  * Trusts   no key of the front end: each is a number in range or the device closes with a sentence.
@@ -29,7 +29,7 @@ static const struct {
 	{"multi-queue-max-queues", 1},
 };
 
-/* ---- reading the front end's keys --------------------------------------------------------------------------------- */
+/* ---- reading the front end's keys ------------------------------------------------------------------------------- */
 
 static int key_must(struct handshake *h, const char *key, uint64_t max, uint64_t *value)
 {
@@ -73,7 +73,7 @@ static int keys_read(struct handshake *h, struct vif_keys *keys)
 	return 0;
 }
 
-/* ---- handshake ---------------------------------------------------------------------------------------------------- */
+/* ---- handshake -------------------------------------------------------------------------------------------------- */
 
 /* The vif's bridge must be ours: there is one. */
 static int bridge_check(struct handshake *h, const struct netback *nb)
@@ -157,7 +157,8 @@ static int connect_connect(struct handshake *h)
 
 	if (err)
 		return err;
-	err = vif_queue_create(h->hv, d->vif.domid, &keys, d->nb->pool, d->nb->ext_pool, &d->vif.stats, &d->vif.queue, &what);
+	err = vif_queue_create(h->hv, d->vif.domid, &keys, d->nb->pool, d->nb->ext_pool, &d->vif.stats, &d->vif.queue,
+			       &what);
 	if (err) {
 		handshake_fail(h, "%s cannot be used: %s", what, strerror(-err));
 		return err;
@@ -196,7 +197,7 @@ static void connect_disconnect(struct handshake *h)
 	log_info("%s is off the bridge", d->vif.name);
 }
 
-/* ---- devices ------------------------------------------------------------------------------------------------------ */
+/* ---- devices ---------------------------------------------------------------------------------------------------- */
 
 static void mac_read(struct netback *nb, const char *path, struct rte_ether_addr *mac)
 {
@@ -204,8 +205,10 @@ static void mac_read(struct netback *nb, const char *path, struct rte_ether_addr
 	struct store_client *sc = hv_store(nb->hv, &err);
 	char *text = NULL;
 
-	if (!sc || store_client_readf(sc, STORE_NO_TX, &text, "%s/mac", path) < 0 || rte_ether_unformat_addr(text, mac) < 0)
-		rte_eth_random_addr(mac->addr_bytes); /* an ethdev needs one; the guest uses what its toolstack gave it */
+	/* An ethdev needs an address; the guest uses what its toolstack gave it. */
+	if (!sc || store_client_readf(sc, STORE_NO_TX, &text, "%s/mac", path) < 0 ||
+	    rte_ether_unformat_addr(text, mac) < 0)
+		rte_eth_random_addr(mac->addr_bytes);
 	free(text);
 }
 

@@ -2,8 +2,8 @@
  * netback/ethdev_abi.h - what a DPDK driver must know of an ethdev and of the vdev bus, for DPDK 22.11.
  *
  * Debian ships DPDK's libraries, in which the driver interface is exported (symbol version INTERNAL), but not its driver
- * headers. These are our own declarations of that binary interface: only the fields that a driver touches, each at its asserted
- * offset. The interface is fixed for the life of ABI version 23, which meson checks (22.11.x); pmd.c also checks at run
+ * headers. These are our own declarations of that binary interface: only the fields that a driver touches, each at its
+ * asserted offset. The interface is fixed for the life of ABI version 23, which meson checks (22.11.x); pmd.c also checks at run
  * time, against DPDK's public functions, that the fields are where they are said to be, and goes without ethdevs if not.
  */
 #ifndef SLUICE_NETBACK_ETHDEV_ABI_H

@@ -3,8 +3,8 @@
  *
  *      DPDK --> pools --> worker --> ports --> xenbus (vifs come and go)
  *
- * Teardown in reverse: vifs close (their pages may linger in ports), ports close (their packets come back), then what lingered is
- * freed, the worker ends, the pools go.
+ * Teardown in reverse: vifs close (their pages may linger in ports), ports close (their packets come back), then what
+ * lingered is freed, the worker ends, the pools go.
  *
  * Owns     see netback_priv.h.
  * Runs in  the control thread.
@@ -85,7 +85,7 @@ static void on_xenbus(void *arg, uint32_t events)
 		;
 }
 
-/* As rte_pktmbuf_pool_create, but on 4 KiB pages a buffer may lie across two of them: only devices that need hugepages mind. */
+/* As rte_pktmbuf_pool_create, but a buffer may lie across two 4 KiB pages: only devices that need hugepages mind. */
 static struct rte_mempool *pool_create(const char *name, unsigned nr, unsigned cache, uint16_t room)
 {
 	unsigned flags = rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;

@@ -1,9 +1,9 @@
 /*
  * netback/pmd.c - the vif as an ethdev.
  *
- *      pmd_attach --> rte_vdev_init --> probe: ethdev over the vif being attached --> configure, start (port.c) --> bursts
+ *      pmd_attach --> rte_vdev_init --> probe: ethdev over the vif being attached --> port_start --> bursts
  *
- * Devices of this driver come and go with the guests; one asked for with --vdev or --port has no vif behind it and is refused.
+ * Devices of this driver come and go with the guests; one asked for by name has no vif behind it and is refused.
  *
  * Owns     the ethdev; the vif and its queue are the caller's.
  * Trusts   ethdev_abi.h as far as pmd_register has checked it.
@@ -151,7 +151,8 @@ static int pmd_probe(struct rte_vdev_device *vdev)
 	priv->mac = attaching->mac;
 	dev->data->dev_private = priv;
 	dev->data->mac_addrs = &priv->mac;
-	dev->data->dev_link = (struct rte_eth_link){.link_speed = RTE_ETH_SPEED_NUM_10G, .link_duplex = RTE_ETH_LINK_FULL_DUPLEX};
+	dev->data->dev_link.link_speed = RTE_ETH_SPEED_NUM_10G;
+	dev->data->dev_link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
 	dev->data->numa_node = vdev->device.numa_node;
 	dev->device = &vdev->device;
 	dev->dev_ops = &pmd_ops;

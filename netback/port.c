@@ -62,7 +62,7 @@ static bool port_is_silent(const char *devargs)
 	return strncmp(devargs, "net_null", 8) == 0 && strstr(devargs, "no-rx=1");
 }
 
-/* The longest frame it takes: jumbo if it can, else what it has. A driver that knows no MTU has only its longest packet. */
+/* The longest frame it takes: jumbo if it can, else what it has. A driver without MTU has only its longest packet. */
 static uint32_t port_set_mtu(uint16_t port_id, const struct rte_eth_dev_info *info)
 {
 	uint16_t mtu = RTE_ETHER_MTU;

@@ -20,9 +20,9 @@ struct port {
 	char name[RTE_ETH_NAME_MAX_LEN];
 	struct rte_device *device;
 	uint16_t port_id;
-	int intr_fd;              /* readable when packets came; -1: the driver cannot tell, the port is looked at now and then */
+	int intr_fd;              /* readable when packets came; -1: the driver cannot tell */
 	bool is_silent;           /* brings nothing, ever: no need to look */
-	struct rte_mempool *flat; /* buffers of one piece, for a driver that takes no chains or cannot reach guest memory; else NULL */
+	struct rte_mempool *flat; /* for a driver that takes no chains or cannot reach guest memory; else NULL */
 	struct bridge_port bridge_port;
 };
 

@@ -12,8 +12,8 @@
  * Trusts   nothing behind q->rx.ring.sh. A request is answered in the slot it came from, because answers are put in the
  *          order in which requests were taken.
  * Runs in  the worker. No lock, no allocation, no system call but the wake.
- * Fails    too few buffers, or a packet too long: dropped and counted, never waited for. A bad grant: NETIF_RSP_ERROR for every slot of
- *          that packet. Impossible ring: vif_fail().
+ * Fails    too few buffers, or a packet too long: dropped and counted, never waited for. A bad grant: NETIF_RSP_ERROR
+ *          for every slot of that packet. Impossible ring: vif_fail().
  * Spec     xen/io/netif.h.
  */
 #include "netback/vif.h"

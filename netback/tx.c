@@ -5,13 +5,14 @@
  *      fill request   -->   req_prod   -->   take  check  attach   -->  send
  *      reuse buffer   <--   rsp_prod   <--   answer, wake if asked
  *
- * A burst in five steps over q->tx: finish what came back, take slots, plan packets (parse and list copies and maps), run
- * one batch of copies and one of maps, build or refuse each packet. Small packets are copied whole; of larger ones the headers are copied
- * and the pages attached, so that what is read twice cannot change between.
+ * A burst in five steps over q->tx: finish what came back, take slots, plan packets (parse and list copies and maps),
+ * run one batch of copies and one of maps, build or refuse each packet. Small packets are copied whole; of larger ones the
+ * headers are copied and the pages attached, so that what is read twice cannot change between.
  *
  * Owns     a request slot from take to answer; a page from map to the free of the packet.
  * Trusts   nothing behind q->tx.ring.sh: copied once, checked, used.
- * Runs in  the worker; vif_tx_slot_freed in any thread. No lock, no allocation but from the pools, no system call but the wake.
+ * Runs in  the worker; vif_tx_slot_freed in any thread. No lock, no allocation but from the pools, no system call but
+ *          the wake.
  * Fails    bad request: NETIF_RSP_ERROR; impossible ring: vif_fail(), and nothing is touched any more.
  * Spec     xen/io/netif.h.
  */
@@ -279,7 +280,7 @@ static uint16_t tx_plan_burst(struct vif_queue *q, uint16_t n, uint32_t *nr_copy
 	return nr;
 }
 
-/* ---- building packets -------------------------------------------------------------------------------------------- */
+/* ---- building packets ------------------------------------------------------------------------------------------- */
 
 static bool tx_all_granted(const struct vif_queue *q, const struct vif_tx_work *w)
 {
@@ -304,7 +305,8 @@ static void tx_reject(struct vif_queue *q, struct vif_tx_work *w, int16_t status
 }
 
 /* Hangs one mapped page behind the packet. */
-static void tx_attach(struct vif_queue *q, struct vif_tx_work *w, uint32_t frag, struct rte_mbuf *seg, struct rte_mbuf *last)
+static void tx_attach(struct vif_queue *q, struct vif_tx_work *w, uint32_t frag, struct rte_mbuf *seg,
+		      struct rte_mbuf *last)
 {
 	const struct hv_map_op *map = &q->tx.map[w->map_at + frag - w->first_mapped_frag];
 	const struct tx_frag *f = &w->chain.frag[frag];

@@ -4,8 +4,8 @@
  *      create:      peer, rings mapped, event bound, slots free
  *      disconnect:  rings and event let go; the peer stays while packets out there borrow its pages
  *
- * The worker has let go before disconnect (vif_detach), so from then on pages come back through the ring of done slots alone, and
- * the control thread is its one consumer. When the last is back nobody can reach the queue any more, and it is freed.
+ * The worker has let go before disconnect (vif_detach), so from then on pages come back through the ring of done slots
+ * alone, and the control thread is its one consumer. When the last is back nobody can reach the queue, and it is freed.
  *
  * Owns     see vif.h.
  * Runs in  the control thread.

@@ -1,8 +1,8 @@
 /*
  * netback/worker.c - polls, bridges, rests and sleeps.
  *
- * A port rests by itself: it arms its event and leaves the list of active ports, whatever the others do. So a round costs what is
- * busy, not what exists. The control thread talks to the worker by leaving one command and waiting until it is done; the
+ * A port rests by itself: it arms its event and leaves the list of active ports, whatever the others do. So a round costs
+ * what is busy, not what exists. The control thread talks to the worker by leaving one command and waiting until it is done; the
  * worker looks for one each round.
  *
  * Owns     see worker.h.
@@ -49,13 +49,13 @@ struct worker {
 	uint64_t sleeps;
 	sem_t started;
 	/* One command at a time. */
-	int (*command)(struct worker *w, struct worker_port *p); /* not NULL: to do; released by control, acquired by the worker */
+	int (*command)(struct worker *w, struct worker_port *p); /* released by control, acquired by the worker; NULL: none */
 	struct worker_port *command_port;
 	int command_ret;
 	sem_t command_done;
 };
 
-/* ---- in the worker's thread --------------------------------------------------------------------------------------- */
+/* ---- in the worker's thread ------------------------------------------------------------------------------------- */
 
 static void port_activate(struct worker *w, struct worker_port *p, bool is_glance)
 {
@@ -115,8 +115,9 @@ static void worker_report_faults(struct worker *w)
 
 static void worker_run_command(struct worker *w)
 {
-	int (*command)(struct worker *, struct worker_port *) = load_acquire(&w->command); /* pairs with worker_call's release */
+	int (*command)(struct worker *, struct worker_port *);
 
+	command = load_acquire(&w->command); /* pairs with worker_call's release */
 	if (!command)
 		return;
 	w->command_ret = command(w, w->command_port);
@@ -246,7 +247,7 @@ static int command_detach(struct worker *w, struct worker_port *p)
 	return 0;
 }
 
-/* ---- in the control thread ---------------------------------------------------------------------------------------- */
+/* ---- in the control thread -------------------------------------------------------------------------------------- */
 
 static void worker_nudge(struct worker *w)
 {

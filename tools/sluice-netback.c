@@ -45,7 +45,18 @@ static const char usage_text[] =
 	"  -v, --verbose       log more, DPDK's messages too\n"
 	"  -h, --help          this text\n";
 
-enum { OPT_RUN_DIR = 256, OPT_BRIDGE, OPT_PORT, OPT_AGEING, OPT_LCORE, OPT_BUSY_POLL, OPT_MEMORY, OPT_EAL, OPT_STATS_FILE, OPT_READY_FD };
+enum {
+	OPT_RUN_DIR = 256,
+	OPT_BRIDGE,
+	OPT_PORT,
+	OPT_AGEING,
+	OPT_LCORE,
+	OPT_BUSY_POLL,
+	OPT_MEMORY,
+	OPT_EAL,
+	OPT_STATS_FILE,
+	OPT_READY_FD
+};
 
 static const struct option long_options[] = {
 	{"run-dir", required_argument, NULL, OPT_RUN_DIR},
@@ -279,8 +290,10 @@ static int serve(struct program *p)
 
 int main(int argc, char **argv)
 {
-	struct options opt = {.ready_fd = -1,
-			      .netback = {.bridge = NETBACK_DEFAULT_BRIDGE, .ageing_s = 300, .memory_mib = 64, .idle_us = 20, .cpu = -1}};
+	struct options opt = {
+		.ready_fd = -1,
+		.netback = {.bridge = NETBACK_DEFAULT_BRIDGE, .ageing_s = 300, .memory_mib = 64, .idle_us = 20, .cpu = -1},
+	};
 	struct program p = {.opt = &opt};
 	int err = parse_options(&opt, argc, argv);
 

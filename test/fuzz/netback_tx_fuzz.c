@@ -1,5 +1,7 @@
 /*
- * test/fuzz/netback_tx_fuzz.c - any tx requests: 12 bytes each, as they lie in the ring; the first byte says how many a push shows.
+ * test/fuzz/netback_tx_fuzz.c - any tx requests, 12 bytes each, as they lie in the ring.
+ *
+ * The first byte says how many a push shows.
  *
  * Whatever they say, each slot is answered once, nothing leaks, and a packet is as long as its chain said.
  */

@@ -277,7 +277,7 @@ static void rx_buffers_that_cannot_be_written_are_answered_with_errors(void **st
 
 			for (unsigned i = 0; i < 4; i++)
 				netif_rxr_front_put(&box.rx, &(struct netif_rx_request){
-								     .id = (uint16_t)i, .gref = i == place ? refs[bad] : box.ref[10 + i]});
+						.id = (uint16_t)i, .gref = i == place ? refs[bad] : box.ref[10 + i]});
 			netif_rxr_front_push(&box.rx);
 			vif_rx_burst(box.queue, m, 2);
 			assert_int_equal(netif_rxr_front_pending(&box.rx), 4);
@@ -313,7 +313,8 @@ static LIAR_CODE void scribble(void *arg, uint32_t random)
 		break;
 	case 2:
 		slots[0] = slots[1];
-		*(volatile uint16_t *)(slots + 4 + (random % VIF_RING_SLOTS) * sizeof(union netif_txr_slot)) = (uint16_t)(random >> 8);
+		slots += 4 + (random % VIF_RING_SLOTS) * sizeof(union netif_txr_slot);
+		*(volatile uint16_t *)slots = (uint16_t)(random >> 8);
 		break;
 	default:
 		((volatile uint8_t *)vif_box_page(b, random % 8))[(random >> 8) % PAGE_BYTES] = (uint8_t)(random >> 20);

@@ -1,7 +1,7 @@
 /*
- * test/lib/vif_box.h - a vif's queue with a raw front end, in one process, over real grants and a hypervisor of a few lines.
+ * test/lib/vif_box.h - a vif's queue with a raw front end in one process, over real grants and a small hypervisor.
  *
- * The front half of both rings is the test's: it can lie. hv_* that a queue needs are answered here, with grant/ behind them.
+ * The front half of both rings is the test's: it can lie. hv_* that a queue needs are answered here, grant/ behind them.
  *
  * Runs in  one thread, but for hv_notify, which counts atomically.
  */

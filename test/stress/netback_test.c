@@ -4,8 +4,8 @@
  *      guest 0 (thread) <--rings--> queue 0 \                / queue 1 <--rings--> guest 1 (thread)
  *                                            worker (thread)
  *
- * Every frame carries its number and a pattern. What arrives is in order and unharmed, and what does not was counted. A lost wake-up
- * would leave somebody asleep: waiting is bounded, generously.
+ * Every frame carries its number and a pattern. What arrives is in order and unharmed, and what does not was counted. A
+ * lost wake-up would leave somebody asleep: waiting is bounded, generously.
  */
 #include "test.h"
 
