@@ -60,6 +60,11 @@ static int allow_list(scmp_filter_ctx ctx, const int *list, size_t nr)
 	return err;
 }
 
+static int allow_if(scmp_filter_ctx ctx, int nr, struct scmp_arg_cmp condition)
+{
+	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr, 1, &condition);
+}
+
 static int allow_fcntl(scmp_filter_ctx ctx)
 {
 	/*
@@ -70,7 +75,7 @@ static int allow_fcntl(scmp_filter_ctx ctx)
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]) && !err; i++)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (uint64_t)commands[i]));
+		err = allow_if(ctx, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, (uint64_t)commands[i], 0));
 	return err;
 }
 
@@ -80,8 +85,7 @@ static int allow_special(scmp_filter_ctx ctx, bool has_pid_ns)
 
 	/* Threads, not processes. clone3 hides its flags: -ENOSYS makes the C library use clone. */
 	if (!err)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				       SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM));
+		err = allow_if(ctx, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM));
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	/* abort() and raise(); in a pid namespace of its own it reaches nobody else. */
@@ -89,12 +93,12 @@ static int allow_special(scmp_filter_ctx ctx, bool has_pid_ns)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 0);
 	/* Reading limits, which the C library does for thread stacks; not setting them. */
 	if (!err)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0));
+		err = allow_if(ctx, SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0, 0));
 	if (!err)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+		err = allow_if(ctx, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME, 0));
 	/* The program itself is started under the filter; later there is nothing left that it could start. */
 	if (!err)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(execveat), 1, SCMP_A4(SCMP_CMP_EQ, AT_EMPTY_PATH));
+		err = allow_if(ctx, SCMP_SYS(execveat), SCMP_A4(SCMP_CMP_EQ, AT_EMPTY_PATH, 0));
 	return err;
 }
 
