@@ -56,6 +56,14 @@ refuses "$system_run_dir" "$SLUICE_BUILD/tools/sluiced" --run-dir "$system_run_d
 sluice list >/dev/null || fail "the first sluiced goes on after the second was refused"
 holds "the first sluiced goes on"
 
+# What a back end refuses comes back as its own sentence.
+if [ -x "$SLUICE_BUILD/tools/sluice-netback" ]; then
+	system_start sluice-netback || fail "sluice-netback"
+	refuses_create "bridge nosuch does not exist" "$cfg" "vif=['bridge=nosuch']"
+	expect_nothing_left "of a guest on a bridge that is not there"
+	refuses "no_such_driver0" "$SLUICE_BUILD/tools/sluice-netback" --run-dir "$system_run_dir" --port "no_such_driver0"
+fi
+
 # Two writers on one image.
 system_start sluice-blkback || fail "sluice-blkback"
 sluice create -q "$cfg" "$(disk raw "$system_dir/disk.img")" || fail "a disk"

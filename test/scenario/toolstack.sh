@@ -55,6 +55,28 @@ sluice shutdown -w talk >/dev/null
 system_gone $talk 10 || fail "the console ends with its domain"
 holds "create -c shows the console until the domain ends"
 
+# On a terminal: raw while attached, Ctrl-] leaves, and the terminal is as it was.
+if command -v script >/dev/null; then
+	sluice create -q examples/idle.cfg "$guest_kernel" "vif=[]" 'extra="idle"' 'name="tty"' || fail "a guest for the terminal"
+	cat >"$system_dir/tty.sh" <<END
+stty -a >"$system_dir/tty.before"
+"${cli[0]}" --run-dir "$system_run_dir" console tty
+echo \$? >"$system_dir/tty.status"
+stty -a >"$system_dir/tty.after"
+END
+	(
+		for i in $(seq 100); do
+			sleep .1
+			[ -s "$system_dir/tty.status" ] && break
+			printf '\035'
+		done
+	) | timeout 20 script -qec "bash $system_dir/tty.sh" /dev/null >/dev/null 2>&1
+	[ "$(cat "$system_dir/tty.status" 2>/dev/null)" = 0 ] || fail "Ctrl-] leaves the console"
+	cmp "$system_dir/tty.before" "$system_dir/tty.after" || fail "the terminal is as it was"
+	sluice destroy tty
+	holds "console: Ctrl-] leaves, and the terminal is as it was"
+fi
+
 sluice info | grep -qE '^nr_cpus +: [1-9]' && sluice info | grep -qE '^xen_version +: [0-9]+\.[0-9]+' || fail "info: $(sluice info)"
 sluice dmesg >/dev/null || fail "dmesg"
 holds "info and dmesg"
