@@ -115,12 +115,15 @@ static inline int16_t blk_pair_serve(struct blk_pair *p, const struct blkif_requ
 
 	if (req->operation == BLKIF_OP_FLUSH_DISKCACHE)
 		return BLKIF_RSP_OKAY;
+	if (req->nr_segments > BLKFRONT_SEGMENTS || req->sector_number > BLK_PAIR_SECTORS)
+		return BLKIF_RSP_ERROR;
 	for (unsigned i = 0; i < req->nr_segments; i++) {
 		const struct blkif_request_segment *s = &req->seg[i];
 		uint32_t bytes = (s->last_sect - s->first_sect + 1u) * BLKIF_SECTOR_BYTES;
 		uint8_t *page;
 
-		if (at + bytes > BLK_PAIR_SECTORS * BLKIF_SECTOR_BYTES ||
+		if (s->first_sect > s->last_sect || s->last_sect >= BLKIF_SECTORS_PER_PAGE ||
+		    at + bytes > BLK_PAIR_SECTORS * BLKIF_SECTOR_BYTES ||
 		    grant_pin(&p->peer, s->gref, !is_read, (void **)&page) != GNTST_okay)
 			return BLKIF_RSP_ERROR;
 		page += s->first_sect * BLKIF_SECTOR_BYTES;

@@ -1,0 +1,117 @@
+/*
+ * test/fuzz/netfront_ring_fuzz.c - the input is what a back end does to the rings of a netfront.
+ *
+ * Each step is 8 bytes: what (answer tx, answer rx, jump an index, scribble a slot), and its numbers. After each the front
+ * end sends, receives and arms; it must stay within its memory and keep its own account whole.
+ */
+#include "net_pair.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct step {
+	uint8_t what;
+	uint8_t flags;
+	uint16_t id;
+	uint16_t offset;
+	uint16_t status;
+};
+
+_Static_assert(sizeof(struct step) == 8, "a step of the input");
+
+static struct net_pair pair;
+static uint8_t frames[4][9000 + 8];
+
+static void back_does(struct net_pair *p, const struct step *s)
+{
+	struct netif_tx_response tx = {.id = s->id, .status = (int16_t)s->status};
+	struct netif_rx_response rx = {.id = s->id, .offset = s->offset, .flags = s->flags, .status = (int16_t)s->status};
+	uint32_t jump = (uint32_t)s->offset << 16 | s->status;
+
+	switch (s->what % 8) {
+	case 0:
+	case 1:
+		netif_txr_back_put(&p->tx, &tx);
+		netif_txr_back_push(&p->tx);
+		break;
+	case 2:
+	case 3:
+		rx.id = s->what & 0x80 ? rx.id : (uint16_t)(p->rx.rsp_prod % NETFRONT_SLOTS);
+		netif_rxr_back_put(&p->rx, &rx);
+		netif_rxr_back_push(&p->rx);
+		break;
+	case 4: /* many honest answers in one go */
+		for (unsigned i = 0; i < s->id % NETFRONT_SLOTS; i++) {
+			rx.id = (uint16_t)(p->rx.rsp_prod % NETFRONT_SLOTS);
+			netif_rxr_back_put(&p->rx, &rx);
+		}
+		netif_rxr_back_push(&p->rx);
+		break;
+	case 5:
+		((uint32_t *)p->memory.tx_ring)[s->id % (PAGE_BYTES / 4)] = jump;
+		break;
+	case 6:
+		((uint32_t *)p->memory.rx_ring)[s->id % (PAGE_BYTES / 4)] = jump;
+		break;
+	case 7:
+		memset((uint8_t *)p->memory.rx_pages + (size_t)(s->id % NETFRONT_SLOTS) * PAGE_BYTES, s->flags, PAGE_BYTES);
+		break;
+	}
+}
+
+static void front_does(struct net_pair *p, const struct step *s)
+{
+	struct netfront_packet out = {frames[0], 14 + s->offset % 8986u}, in[4];
+	unsigned got;
+	bool wake;
+
+	netfront_ring_tx(&p->front, &out, 1, &wake);
+	for (unsigned i = 0; i < 4; i++) {
+		in[i] = (struct netfront_packet){frames[i], 9000};
+		memset(frames[i] + 9000, 0x5a, 8);
+	}
+	got = netfront_ring_rx(&p->front, in, 4, &wake);
+	for (unsigned i = 0; i < got; i++)
+		if (in[i].len < NETFRONT_MIN_FRAME || in[i].len > 9000)
+			abort();
+	for (unsigned i = 0; i < 4; i++)
+		for (unsigned k = 9000; k < 9008; k++)
+			if (frames[i][k] != 0x5a)
+				abort();
+	netfront_ring_arm_rx(&p->front);
+	netfront_ring_arm_tx(&p->front, 32);
+}
+
+/* Every tx slot is either free or out, and each once. */
+static void check_account(const struct netfront_ring *r)
+{
+	unsigned out = 0;
+	bool seen[NETFRONT_SLOTS] = {0};
+
+	for (unsigned i = 0; i < NETFRONT_SLOTS; i++)
+		out += r->tx_out[i];
+	if (out + r->nr_tx_free != NETFRONT_SLOTS || r->nr_fragments > XEN_NETIF_NR_SLOTS_MIN)
+		abort();
+	for (unsigned i = 0; i < r->nr_tx_free; i++) {
+		if (r->tx_free[i] >= NETFRONT_SLOTS || seen[r->tx_free[i]] || r->tx_out[r->tx_free[i]])
+			abort();
+		seen[r->tx_free[i]] = true;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct step s;
+
+	if (!pair.memory.tx_ring)
+		net_pair_init(&pair, true);
+	netfront_ring_init(&pair.front, &pair.memory, size % 2);
+	netif_txr_back_init(&pair.tx, pair.memory.tx_ring, PAGE_BYTES);
+	netif_rxr_back_init(&pair.rx, pair.memory.rx_ring, PAGE_BYTES);
+	for (; size >= sizeof(s); data += sizeof(s), size -= sizeof(s)) {
+		memcpy(&s, data, sizeof(s));
+		back_does(&pair, &s);
+		front_does(&pair, &s);
+		check_account(&pair.front);
+	}
+	return 0;
+}
