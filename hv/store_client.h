@@ -47,6 +47,7 @@ int store_client_transaction_start(struct store_client *sc, uint32_t *tx);
 int store_client_transaction_end(struct store_client *sc, uint32_t tx, bool abort);
 
 int store_client_watch(struct store_client *sc, const char *path, const char *token);
+/* An event of it that was on its way may still come. */
 int store_client_unwatch(struct store_client *sc, const char *path, const char *token);
 /* Readable when there may be a watch event (guest: its vcpu's event fd, see hv_event_fd). */
 int store_client_fd(const struct store_client *sc);

@@ -2,7 +2,8 @@
  * hv/store_client_xs.c - hands the store's operations to libxenstore.
  *
  * libxenstore starts a thread of its own with the first watch, which reads the socket; its fd is a pipe that this thread
- * writes. XS_UNWATCH_FILTER: after an unwatch no stale event of that watch comes, so a token may be freed then.
+ * writes. After an unwatch an event of that watch may still come, with its token as a string: whoever takes events looks the
+ * token up. (XS_UNWATCH_FILTER would keep them back, and leak the body of each.)
  *
  * Owns     the xs_handle.
  * Runs in  one thread at a time.
@@ -208,7 +209,7 @@ static struct xs_handle *open_at(const char *path)
 	saved = old ? strdup(old) : NULL;
 	if (!old || saved) {
 		setenv("XENSTORED_PATH", path, 1);
-		xs = xs_open(XS_UNWATCH_FILTER);
+		xs = xs_open(0);
 		if (saved)
 			setenv("XENSTORED_PATH", saved, 1);
 		else
