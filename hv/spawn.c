@@ -6,8 +6,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
-#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include "hv/log.h"
 #include "hv/loop.h"
 #include "hv/sandbox.h"
+#include "rings/atomics.h"
 
 #define MAX_ARGS 128
 #define MAX_PROGRAM_HEADERS 128
@@ -182,43 +182,80 @@ __attribute__((noreturn)) static void child_run(const struct child *c)
 	__builtin_unreachable();
 }
 
-static int try_clone(struct child *c, uint64_t namespaces, int *pidfd)
-{
-	struct clone_args args = {
-		.flags = CLONE_PIDFD | namespaces,
-		.pidfd = (uint64_t)(uintptr_t)pidfd,
-		.exit_signal = SIGCHLD,
-	};
-	struct sandbox *sb = &c->sandbox;
-	long pid;
-	int err;
+/* From the strictest down: what a host allows depends on who we are, on its settings, and on the container we are in. */
+static const uint64_t namespace_sets[] = {
+	CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS,
+	CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWUSER,
+	CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS,
+	CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWUSER,
+	0,
+};
+#define NR_SETS (sizeof(namespace_sets) / sizeof(namespace_sets[0]))
 
-	sb->has_user_ns = namespaces & CLONE_NEWUSER;
-	sb->has_mount_ns = namespaces & CLONE_NEWNS;
-	sb->has_pid_ns = namespaces & CLONE_NEWPID;
-	err = sandbox_prepare(sb);
-	if (err)
-		return err;
-	pid = syscall(SYS_clone3, &args, sizeof(args));
-	if (pid == 0)
-		child_run(c);
-	err = pid < 0 ? -errno : (int)pid;
-	sandbox_finish(sb);
-	return err;
+static void use_set(struct child *c, uint64_t set)
+{
+	c->sandbox.has_user_ns = set & CLONE_NEWUSER;
+	c->sandbox.has_mount_ns = set & CLONE_NEWNS;
+	c->sandbox.has_pid_ns = set & CLONE_NEWPID;
 }
 
-/* In as many namespaces as the host allows. */
+/* A fork, with the child's pidfd. Not clone3: containers refuse it. The last two arguments change places between machines. */
+static pid_t fork_into(uint64_t namespaces, int *pidfd)
+{
+	long pid = syscall(SYS_clone, (long)(CLONE_PIDFD | SIGCHLD | namespaces), 0L, pidfd, 0L, 0L);
+
+	return pid < 0 ? -errno : (pid_t)pid;
+}
+
+/* Can a child live in that set? Tried out by one that does nothing else. */
+static bool set_works(struct child *c, uint64_t set)
+{
+	int status = -1, pidfd;
+	pid_t pid;
+
+	use_set(c, set);
+	pid = fork_into(set, &pidfd);
+	if (pid == 0)
+		_exit(sandbox_enter(&c->sandbox) ? 1 : 0);
+	if (pid < 0)
+		return false;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	close(pidfd);
+	return status == 0;
+}
+
+/* The host's answer, asked for once in a process for each kind of program. Two threads may both ask: they hear the same. */
+static unsigned choose_set(struct child *c)
+{
+	static unsigned known[2]; /* set + 1 */
+	unsigned *answer = &known[c->sandbox.is_dynamic], set = load_relaxed(answer);
+
+	if (set)
+		return set - 1;
+	for (set = 0; set < NR_SETS - 1 && !set_works(c, namespace_sets[set]); set++)
+		;
+	if (!(namespace_sets[set] & CLONE_NEWNS))
+		log_warn("this host allows guests no %s: their seccomp filter has to do",
+			 namespace_sets[set] ? "root directory of their own" : "namespaces");
+	store_relaxed(answer, set + 1);
+	return set;
+}
+
 static int clone_child(struct child *c, int *pidfd)
 {
-	const uint64_t all = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
-	int pid = try_clone(c, all, pidfd);
+	uint64_t set = namespace_sets[choose_set(c)];
+	pid_t pid;
+	int err;
 
-	if (pid == -EPERM)
-		pid = try_clone(c, all | CLONE_NEWUSER, pidfd);
-	if (pid == -EPERM || pid == -ENOSPC || pid == -EUSERS) {
-		log_warn("this host allows no namespaces: guest %s runs without, under its seccomp filter only", c->argv[0]);
-		pid = try_clone(c, 0, pidfd);
-	}
+	use_set(c, set);
+	err = sandbox_prepare(&c->sandbox);
+	if (err)
+		return err;
+	pid = fork_into(set, pidfd);
+	if (pid == 0)
+		child_run(c);
+	sandbox_finish(&c->sandbox);
 	return pid;
 }
 
