@@ -5,12 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core_box.h"
@@ -540,6 +542,37 @@ static void messages_can_be_read_back(void **state)
 	fail_msg("64 kB were taken at once");
 }
 
+static void running_out_of_files_turns_callers_away_and_is_survived(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct xen_domctl op = {.cmd = XEN_DOMCTL_createdomain, .interface_version = XEN_DOMCTL_INTERFACE_VERSION};
+	struct rlimit before, low;
+	struct core_box box;
+	struct core_client dom0, late = {.box = &box};
+	struct local_welcome w;
+
+	core_box_init(&box, true);
+	assert_int_equal(core_client_hello(&box, &dom0, LOCAL_KIND_DOM0, NULL), 0);
+	late.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	op.u.createdomain.max_vcpus = 1;
+	op.u.createdomain.max_grant_frames = -1;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	low = before;
+	low.rlim_cur = (rlim_t)late.fd + 1; /* every number above is out of reach now */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/" LOCAL_HYPERCALL_SOCKET, box.run_dir);
+	assert_int_equal(connect(late.fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	core_box_turn(&box);
+	assert_int_equal(core_client_receive(&late, &w, sizeof(w)), sizeof(w));
+	assert_int_equal(w.status, -EMFILE);
+	assert_int_equal(core_client_op(&dom0, __HYPERVISOR_domctl, 0, &op, sizeof(op)), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(core_client_op(&dom0, __HYPERVISOR_domctl, 0, &op, sizeof(op)), 0);
+	close(late.fd);
+	core_client_close(&dom0);
+	core_box_finish(&box);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -567,6 +600,7 @@ int main(void)
 		TEST(grant_questions_are_answered),
 		TEST(one_guest_copies_what_another_granted_it),
 		TEST(messages_can_be_read_back),
+		cmocka_unit_test(running_out_of_files_turns_callers_away_and_is_survived),
 	};
 
 	log_init("core_test", LOG_LEVEL_ERROR);
