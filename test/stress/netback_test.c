@@ -147,7 +147,9 @@ static void guest_sleep(struct guest *g)
 	struct pollfd p = {.fd = g->box.guest_fd, .events = POLLIN};
 	eventfd_t count;
 
-	if (netif_rxr_front_final_check(&g->box.rx) | netif_txr_front_final_check(&g->box.tx))
+	bool more_rx = netif_rxr_front_final_check(&g->box.rx), more_tx = netif_txr_front_final_check(&g->box.tx);
+
+	if (more_rx || more_tx) /* both are armed, whatever the first says */
 		return;
 	/* The end may come with a drop, which wakes nobody: a finished sender looks now and then. */
 	if (poll(&p, 1, g->sent == NR_FRAMES ? 5 : PATIENCE_MS) == 0 && g->sent < NR_FRAMES)
