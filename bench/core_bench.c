@@ -258,7 +258,7 @@ static struct hv *start_guest(struct hv *dom0, domid_t *domid)
 {
 	struct toolstack_domain d = {.name = "bench", .vcpus = 1, .memory_kib = 4096, .uuid = {1}};
 	struct hv_options options = {.run_dir = run_dir, .attach = "bench"};
-	struct hv *guest;
+	struct hv *guest = NULL;
 	int err = toolstack_domain_create(dom0, &d, domid);
 
 	if (!err)
@@ -284,7 +284,7 @@ int main(void)
 	int sock, err, first = bench_cpu(0), second = bench_cpu(1); /* before any pin */
 	pid_t core = start_core(), echo = start_echo(&sock);
 	struct hv_options options = {.run_dir = run_dir};
-	evtchn_port_t front, back;
+	evtchn_port_t front, back = 0;
 	struct hv *dom0, *guest;
 	domid_t domid;
 
