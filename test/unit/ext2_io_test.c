@@ -31,6 +31,7 @@ struct offer {
 	uint8_t *disk;
 	const char *info;
 	const char *sector_size;
+	uint64_t nr_good; /* sectors from there on fail */
 };
 
 static struct offer offers[2];
@@ -51,7 +52,7 @@ static void serve(struct raw_back *b)
 	raw_back_write(b, "sector-size", o->sector_size);
 	raw_back_write(b, "info", o->info);
 	raw_back_state(b, XenbusStateConnected);
-	raw_back_serve_disk(b, o->disk, DISK_BYTES / 512);
+	raw_back_serve_disk(b, o->disk, o->nr_good);
 }
 
 /* mkfs.ext4 on the image file, with the options, then into the memory of a back end. */
@@ -83,7 +84,7 @@ static int fsck(const uint8_t *from)
 	return ok ? system(command) : -1;
 }
 
-static int start_with(const char *info, const char *sector_size)
+static int start_with(const char *info, const char *sector_size, uint64_t nr_good)
 {
 	static const char *const names[] = {"xvda", "xvdb"};
 
@@ -96,7 +97,7 @@ static int start_with(const char *info, const char *sector_size)
 		return -1;
 	for (unsigned i = 0; i < 2; i++) {
 		disk[i] = calloc(1, DISK_BYTES);
-		offers[i] = (struct offer){disk[i], info, sector_size};
+		offers[i] = (struct offer){disk[i], info, sector_size, nr_good};
 		raw_back_start(&back[i], box_open_dom0(&box), "vbd", domid, DEVID + 16 * i, serve, &offers[i]);
 		if (blkfront_create(&bus, DEVID + 16 * i, NULL, &bf[i]) || blkfront_wait_connected(bf[i], 10000) ||
 		    ext2_io_add(names[i], bf[i]))
@@ -107,17 +108,22 @@ static int start_with(const char *info, const char *sector_size)
 
 static int start(void **state)
 {
-	return start_with("0", "512");
+	return start_with("0", "512", DISK_BYTES / 512);
 }
 
 static int start_read_only(void **state)
 {
-	return start_with("4", "512");
+	return start_with("4", "512", DISK_BYTES / 512);
 }
 
 static int start_large_sectors(void **state)
 {
-	return start_with("0", "4096");
+	return start_with("0", "4096", DISK_BYTES / 512);
+}
+
+static int start_damaged(void **state)
+{
+	return start_with("0", "512", DISK_BYTES / 1024);
 }
 
 static int stop(void **state)
@@ -303,6 +309,24 @@ static void any_bytes_may_be_read_and_written(void **state)
 	free(buffer);
 }
 
+static void what_cannot_be_written_is_told_at_flush_and_at_close(void **state)
+{
+	const unsigned long long good = 7, bad = DISK_BYTES / 1024 - 7;
+	uint8_t *buffer = calloc(1, 1024);
+	io_channel ch;
+
+	assert_int_equal(ext2_io_manager.open("xvda", IO_FLAG_RW, &ch), 0);
+	assert_int_equal(ext2_io_manager.write_blk64(ch, bad, 1, buffer), 0);
+	assert_int_equal(ext2_io_manager.flush(ch), EIO);
+	assert_int_equal(ext2_io_manager.flush(ch), EIO);
+	memset(buffer, 0x42, 1024);
+	assert_int_equal(ext2_io_manager.write_blk64(ch, good, 1, buffer), 0);
+	assert_int_equal(ext2_io_manager.read_blk64(ch, bad - 200, 1, buffer), EIO);
+	assert_int_equal(ext2_io_manager.close(ch), EIO);
+	assert_int_equal(disk[0][good * 1024], 0x42);
+	free(buffer);
+}
+
 static int make_dir(void **state)
 {
 	if (system("command -v mkfs.ext4 e2fsck >/dev/null"))
@@ -330,6 +354,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_read_only_disk_is_opened_for_reading_only, start_read_only, stop),
 		cmocka_unit_test_setup_teardown(any_bytes_may_be_read_and_written, start, stop),
 		cmocka_unit_test_setup_teardown(any_bytes_may_be_read_and_written, start_large_sectors, stop),
+		cmocka_unit_test_setup_teardown(what_cannot_be_written_is_told_at_flush_and_at_close, start_damaged, stop),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
