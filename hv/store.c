@@ -434,21 +434,42 @@ int store_remove(struct store *store, const char *path_text)
 	return ret;
 }
 
-int store_read(struct store *store, const char *path_text, const char **value, unsigned *len)
+static const struct store_node *find_node(struct store *store, const char *path_text, int *err)
 {
-	struct store_node *node;
+	const struct store_node *node = NULL;
 	struct store_path path;
 	struct store_key key;
-	int ret = store_path_parse(&path, store->tree.base, path_text, 0, false, NULL);
 
-	if (ret < 0)
-		return ret;
-	key = store_path_whole(&path);
-	node = store_tree_find(&store->tree, &key);
+	*err = store_path_parse(&path, store->tree.base, path_text, 0, false, NULL);
+	if (*err >= 0) {
+		key = store_path_whole(&path);
+		node = store_tree_find(&store->tree, &key);
+		*err = node ? 0 : -ENOENT;
+	}
+	return node;
+}
+
+int store_read(struct store *store, const char *path, const char **value, unsigned *len)
+{
+	int err;
+	const struct store_node *node = find_node(store, path, &err);
+
 	if (!node)
-		return -ENOENT;
+		return err;
 	*value = node->value;
 	*len = node->len;
+	return 0;
+}
+
+int store_children(struct store *store, const char *path, const char **names, unsigned *bytes)
+{
+	int err;
+	const struct store_node *node = find_node(store, path, &err);
+
+	if (!node)
+		return err;
+	*names = node->children;
+	*bytes = node->children_bytes;
 	return 0;
 }
 

@@ -55,6 +55,8 @@ int store_write(struct store *store, const char *path, const void *value, unsign
 int store_remove(struct store *store, const char *path);
 /* Borrowed until the next change; -ENOENT. */
 int store_read(struct store *store, const char *path, const char **value, unsigned *len);
+/* The names of a node's children, each with its NUL, bytes in all; borrowed until the next change. -ENOENT. */
+int store_children(struct store *store, const char *path, const char **names, unsigned *bytes);
 
 /* Checks the tree's invariants (accounting = sum over the tree, names sorted, ...); for tests. 0 or -EINVAL. */
 int store_validate(const struct store *store);
