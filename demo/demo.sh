@@ -123,7 +123,7 @@ make_tree() {
 		cp -r rings grant hv netback blkback frontends tools test docs examples README.md LICENSE "$tree/sluice/" 2>/dev/null
 	cp -rL /usr/include/linux /usr/include/xen "$tree/include/" &&
 		cp -rL /usr/share/common-licenses "$tree/" &&
-		cat /usr/lib/x86_64-linux-gnu/lib*.so.* 2>/dev/null | head -c 12000001 >"$tree/large" &&
+		cat /usr/lib/x86_64-linux-gnu/lib*.so.* 2>/dev/null | head -c 24000001 >"$tree/large" &&
 		: >"$tree/empty" &&
 		ln -s large "$tree/link" &&
 		ln -s "/a/target/that/is/longer/than/sixty/characters/and/so/does/not/fit/into/an/inode" "$tree/long-link"

@@ -56,7 +56,7 @@ system_gone $talk 10 || fail "the console ends with its domain"
 holds "create -c shows the console until the domain ends"
 
 # On a terminal: raw while attached, Ctrl-] leaves, and the terminal is as it was.
-if command -v script >/dev/null; then
+if script -qec true /dev/null >/dev/null 2>&1; then
 	sluice create -q examples/idle.cfg "$guest_kernel" "vif=[]" 'extra="idle"' 'name="tty"' || fail "a guest for the terminal"
 	cat >"$system_dir/tty.sh" <<END
 stty -a >"$system_dir/tty.before"
