@@ -246,10 +246,13 @@ static void a_broken_ring_closes_the_device_and_says_why(void **state)
 	}
 }
 
+static sem_t may_go;
+
 static void go_away(struct raw_back *b)
 {
 	if (!connect_as(b, "1"))
 		return;
+	sem_wait(&may_go);
 	raw_back_disconnect(b);
 	raw_back_state(b, XenbusStateClosing);
 	raw_back_wait_front(b, XenbusStateClosed);
@@ -260,14 +263,17 @@ static void a_back_end_that_goes_away_ends_the_wait(void **state)
 	struct netfront *nf;
 	int rc;
 
+	sem_init(&may_go, 0, 0);
 	begin(go_away, NULL);
 	nf = open_vif(0);
+	sem_post(&may_go);
 	do
 		rc = netfront_wait(nf, true, 0, 10000);
 	while (rc > 0);
 	assert_int_equal(rc, -ENODEV);
 	netfront_destroy(nf);
 	raw_back_stop(&back);
+	sem_destroy(&may_go);
 }
 
 static void storm(struct raw_back *b)
