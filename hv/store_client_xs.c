@@ -2,10 +2,12 @@
  * hv/store_client_xs.c - hands the store's operations to libxenstore.
  *
  * libxenstore starts a thread of its own with the first watch, which reads the socket; its fd is a pipe that this thread
- * writes. After an unwatch an event of that watch may still come, with its token as a string: whoever takes events looks the
+ * writes. From then on every answer would pass through that thread, two switches for each, so watches have a connection of their
+ * own: opened at the first, and none for those that never watch. The store fires a watch after the change it tells of, so a read
+ * on the other connection finds it. After an unwatch an event of that watch may still come, with its token as a string: whoever takes events looks the
  * token up. (XS_UNWATCH_FILTER would keep them back, and leak the body of each.)
  *
- * Owns     the xs_handle.
+ * Owns     the xs_handles.
  * Runs in  one thread at a time.
  */
 #include "hv/store_client_xs.h"
@@ -22,11 +24,25 @@
 struct store_client_xs {
 	struct store_client sc; /* first */
 	struct xs_handle *xs;
+	struct xs_handle *watches; /* NULL: there were none yet */
+	char path[];               /* of the socket */
 };
 
 static struct xs_handle *xs_of(const struct store_client *sc)
 {
 	return ((const struct store_client_xs *)sc)->xs;
+}
+
+static struct xs_handle *open_at(const char *path);
+
+/* NULL: no second connection; errno says why. */
+static struct xs_handle *watches_of(const struct store_client *sc)
+{
+	struct store_client_xs *c = (struct store_client_xs *)sc; /* the connection is no part of what callers hold const */
+
+	if (!c->watches)
+		c->watches = open_at(c->path);
+	return c->watches;
 }
 
 static int result(bool ok)
@@ -36,8 +52,12 @@ static int result(bool ok)
 
 static void xs_client_close(struct store_client *sc)
 {
-	xs_close(xs_of(sc));
-	free(sc);
+	struct store_client_xs *c = (struct store_client_xs *)sc;
+
+	if (c->watches)
+		xs_close(c->watches);
+	xs_close(c->xs);
+	free(c);
 }
 
 static int xs_client_read(struct store_client *sc, uint32_t tx, const char *path, char **value, unsigned *len)
@@ -135,22 +155,29 @@ static int xs_client_transaction_end(struct store_client *sc, uint32_t tx, bool 
 
 static int xs_client_watch(struct store_client *sc, const char *path, const char *token)
 {
-	return result(xs_watch(xs_of(sc), path, token));
+	struct xs_handle *w = watches_of(sc);
+
+	return w ? result(xs_watch(w, path, token)) : result(false);
 }
 
 static int xs_client_unwatch(struct store_client *sc, const char *path, const char *token)
 {
-	return result(xs_unwatch(xs_of(sc), path, token));
+	struct xs_handle *w = watches_of(sc);
+
+	return w ? result(xs_unwatch(w, path, token)) : result(false);
 }
 
 static int xs_client_fd(const struct store_client *sc)
 {
-	return xs_fileno(xs_of(sc));
+	struct xs_handle *w = watches_of(sc);
+
+	return w ? xs_fileno(w) : result(false);
 }
 
 static int xs_client_next_watch(struct store_client *sc, char **path, char **token)
 {
-	char **event = xs_check_watch(xs_of(sc));
+	struct xs_handle *w = watches_of(sc);
+	char **event = w ? xs_check_watch(w) : NULL;
 	char *p, *t;
 
 	if (!event)
@@ -170,9 +197,12 @@ static int xs_client_next_watch(struct store_client *sc, char **path, char **tok
 
 static int xs_client_wait(struct store_client *sc, int timeout_ms)
 {
-	struct pollfd pfd = {.fd = xs_fileno(xs_of(sc)), .events = POLLIN};
-	int n = poll(&pfd, 1, timeout_ms);
+	struct pollfd pfd = {.fd = xs_client_fd(sc), .events = POLLIN};
+	int n;
 
+	if (pfd.fd < 0)
+		return pfd.fd;
+	n = poll(&pfd, 1, timeout_ms);
 	return n < 0 && errno != EINTR ? -errno : n > 0;
 }
 
@@ -222,10 +252,11 @@ static struct xs_handle *open_at(const char *path)
 
 int store_client_xs_open(const char *path, struct store_client **out)
 {
-	struct store_client_xs *c = calloc(1, sizeof(*c));
+	struct store_client_xs *c = calloc(1, sizeof(*c) + strlen(path) + 1);
 
 	if (!c)
 		return -ENOMEM;
+	strcpy(c->path, path);
 	errno = 0;
 	c->xs = open_at(path);
 	if (!c->xs) {
