@@ -112,21 +112,20 @@ static uint32_t missing(const struct store_client_ring *c)
 static int take_message(struct store_client_ring *c)
 {
 	const uint32_t head = sizeof(c->in);
-	bool moved = false;
+	bool was_full = false;
 	int n = 0;
 
 	while (c->in_bytes < head || missing(c)) {
 		char *to = c->in_bytes < head ? c->in.bytes + c->in_bytes : c->body + (c->in_bytes - head);
 
-		n = store_ring_take(store_ring_responses(c->sh), to, missing(c));
+		n = store_ring_take(store_ring_responses(c->sh), to, missing(c), &was_full);
 		if (n <= 0)
 			break;
-		moved = true;
 		c->in_bytes += (uint32_t)n;
 		if (c->in_bytes == head && c->in.header.len > XENSTORE_PAYLOAD_MAX)
 			return break_connection(c, -EPROTO);
 	}
-	if (moved)
+	if (was_full)
 		c->channel.notify(c->channel.arg);
 	if (c->in_bytes < head || missing(c))
 		return n < 0 ? break_connection(c, n) : 0;
@@ -176,7 +175,10 @@ static int wait_until(struct store_client_ring *c, int64_t deadline)
 	return n || now_ms() < deadline ? 0 : -ETIMEDOUT;
 }
 
-/* Puts all bytes into the ring; what comes in meanwhile is taken, so that the store can go on. */
+/*
+ * Puts all bytes into the ring; what comes in meanwhile is taken, so that the store can go on. The store is told when the ring is
+ * full; that the message is whole is the caller's to tell.
+ */
 static int put_bytes(struct store_client_ring *c, const void *data, size_t len, int64_t deadline)
 {
 	const char *at = data;
@@ -187,11 +189,11 @@ static int put_bytes(struct store_client_ring *c, const void *data, size_t len, 
 		if (n < 0)
 			return break_connection(c, n);
 		if (n > 0) {
-			c->channel.notify(c->channel.arg);
 			at += n;
 			len -= (size_t)n;
 			continue;
 		}
+		c->channel.notify(c->channel.arg);
 		err = take_answer(c); /* an answer now is one to an older request, that nobody waits for */
 		if (!err)
 			err = wait_until(c, deadline);
@@ -250,8 +252,10 @@ static int request(struct store_client_ring *c, uint32_t type, uint32_t tx, cons
 	err = put_bytes(c, &header, sizeof(header), deadline);
 	for (unsigned i = 0; i < nr && !err; i++)
 		err = put_bytes(c, parts[i].data, parts[i].len, deadline);
-	if (!err)
+	if (!err) {
+		c->channel.notify(c->channel.arg);
 		err = wait_answer(c, type, deadline);
+	}
 	if (c->events)
 		c->channel.raise(c->channel.arg);
 	return err;

@@ -490,12 +490,12 @@ static void ring_serve(struct store_conn *conn)
 	do {
 		if (conn->is_stopped)
 			return;
-		taken = store_ring_take(store_ring_requests(conn->page_sh), conn->in + conn->in_len, conn->in_room - conn->in_len);
+		taken = store_ring_take(store_ring_requests(conn->page_sh), conn->in + conn->in_len, conn->in_room - conn->in_len,
+					&conn->ring_moved);
 		if (taken < 0) {
 			ring_stop(conn, XENSTORE_ERROR_RINGIDX);
 			return;
 		}
-		conn->ring_moved = conn->ring_moved || taken;
 		conn->in_len += (unsigned)taken;
 		served = serve_input(conn, budget);
 		if (served < 0) {

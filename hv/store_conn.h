@@ -43,7 +43,7 @@ struct store_conn {
 	struct xenstore_domain_interface *page_sh; /* NULL: a socket */
 	void (*wake)(void *arg);
 	void *wake_arg;
-	bool ring_moved;  /* an index moved: the guest is due an event */
+	bool ring_moved;  /* the guest is due an event: bytes for it, or room that it may wait for */
 	bool is_stopped;  /* the ring is broken */
 	bool was_stopped; /* ever, and that was logged */
 	bool is_held;     /* requests wait until the guest has taken answers */

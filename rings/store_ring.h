@@ -4,7 +4,8 @@
  *      guest   put  ->  req[]   req_prod   ->  take   store
  *      guest   take <-  rsp[]   rsp_prod   <-  put    store
  *
- * There is no event index: a side that moved an index sends the event, always.
+ * There is no event index. Who put bytes sends the event. Who took bytes sends it only when the ring was full: nobody waits
+ * for room in a ring that has some.
  *
  * Trusts   nothing in the page. Distances over 1024 are -EPROTO.
  * Runs in  one thread for each side.
@@ -42,7 +43,10 @@ static inline struct store_ring_half store_ring_responses(struct xenstore_domain
 	return (struct store_ring_half){sh->rsp, &sh->rsp_cons, &sh->rsp_prod};
 }
 
-/* Copies in as many of len bytes as fit: that number, or -EPROTO. The caller sends the event when it is not 0. */
+/*
+ * Copies in as many of len bytes as fit: that number, or -EPROTO. The caller sends the event when it is not 0, and puts again
+ * before it waits for room.
+ */
 static inline int store_ring_put(struct store_ring_half h, const void *data, uint32_t len)
 {
 	uint32_t prod = load_relaxed(h.prod_sh);
@@ -58,11 +62,15 @@ static inline int store_ring_put(struct store_ring_half h, const void *data, uin
 	memcpy(h.bytes_sh + at, data, first);
 	memcpy(h.bytes_sh, (const char *)data + first, n - first);
 	store_release(h.prod_sh, prod + n); /* pairs with store_ring_take's acquire: bytes before index */
+	full_fence(); /* pairs with store_ring_take's: a put that found no room is tried again, or the taker saw the ring full */
 	return (int)n;
 }
 
-/* Copies out up to len bytes: that number, or -EPROTO. The caller sends the event when it is not 0. */
-static inline int store_ring_take(struct store_ring_half h, void *data, uint32_t len)
+/*
+ * Copies out up to len bytes: that number, or -EPROTO. *was_full becomes true when the other side may wait for the room: the
+ * caller sends the event then; it is left alone otherwise.
+ */
+static inline int store_ring_take(struct store_ring_half h, void *data, uint32_t len, bool *was_full)
 {
 	uint32_t cons = load_relaxed(h.cons_sh);
 	uint32_t prod = load_acquire(h.prod_sh); /* pairs with store_ring_put's release */
@@ -79,6 +87,9 @@ static inline int store_ring_take(struct store_ring_half h, void *data, uint32_t
 	memcpy((char *)data + first, h.bytes_sh, n - first);
 	compiler_fence();
 	store_release(h.cons_sh, cons + n); /* pairs with store_ring_put's acquire */
+	full_fence(); /* pairs with store_ring_put's: either we see that it filled the ring, or it sees our index */
+	if (n && load_relaxed(h.prod_sh) - cons >= XENSTORE_RING_SIZE)
+		*was_full = true;
 	return (int)n;
 }
 

@@ -90,10 +90,11 @@ static void move_store(struct ends *e, uint32_t how, uint32_t len)
 	struct xenstore_domain_interface *sh = (void *)e->area;
 	struct store_ring_half h = how & 1 ? store_ring_requests(sh) : store_ring_responses(sh);
 	char *buffer = calloc(1, len ? len : 1); /* exactly as long, so that a sanitizer sees one byte more */
+	bool was_full;
 	int n;
 
 	must(buffer != NULL);
-	n = how & 2 ? store_ring_put(h, buffer, len) : store_ring_take(h, buffer, len);
+	n = how & 2 ? store_ring_put(h, buffer, len) : store_ring_take(h, buffer, len, &was_full);
 	must(n == -EPROTO || (n >= 0 && (uint32_t)n <= len && n <= XENSTORE_RING_SIZE));
 	free(buffer);
 }

@@ -76,13 +76,14 @@ static void put(struct rig *rig, bool guest, const void *data, unsigned len)
 static void take_answers(struct rig *rig, bool guest)
 {
 	static char answers[65536];
+	bool was_full;
 
 	if (!guest) {
 		while (recv(rig->fd, answers, sizeof(answers), MSG_DONTWAIT) > 0)
 			;
 		return;
 	}
-	if (store_ring_take(store_ring_responses(&rig->page), answers, sizeof(answers)) > 0)
+	if (store_ring_take(store_ring_responses(&rig->page), answers, sizeof(answers), &was_full) > 0)
 		store_ring_event(rig->store, 1);
 	loop_run_once(rig->loop, 0);
 }

@@ -217,7 +217,8 @@ static void store_round(struct xenstore_domain_interface *sh, uint8_t *buffer, u
 {
 	struct store_ring_half h = random & 1 ? store_ring_requests(sh) : store_ring_responses(sh);
 	uint32_t len = (random >> 8) % 2049;
-	int n = random & 2 ? store_ring_put(h, buffer, len) : store_ring_take(h, buffer, len);
+	bool was_full;
+	int n = random & 2 ? store_ring_put(h, buffer, len) : store_ring_take(h, buffer, len, &was_full);
 
 	if (n < 0) {
 		assert_int_equal(n, -EPROTO);

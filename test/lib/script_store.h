@@ -26,9 +26,10 @@ struct script_store {
 static inline void script_take_requests(struct script_store *s)
 {
 	char sink[XENSTORE_RING_SIZE];
+	bool was_full;
 
 	if (!s->takes_nothing)
-		store_ring_take(store_ring_requests(&s->page), sink, sizeof(sink));
+		store_ring_take(store_ring_requests(&s->page), sink, sizeof(sink), &was_full);
 }
 
 static inline int script_wait(void *arg, int timeout_ms)

@@ -152,6 +152,7 @@ int store_peer_put(struct store_peer *peer, const void *data, unsigned len)
 
 bool store_peer_take(struct store_peer *peer)
 {
+	bool was_full; /* a guest that tells the store in any case */
 	ssize_t n;
 
 	if (peer->fd >= 0) {
@@ -160,7 +161,7 @@ bool store_peer_take(struct store_peer *peer)
 			return false;
 	} else {
 		n = store_ring_take(store_ring_responses(&peer->box->pages[peer->domid]), peer->in + peer->in_len,
-				    sizeof(peer->in) - peer->in_len);
+				    sizeof(peer->in) - peer->in_len, &was_full);
 		if (n > 0)
 			store_ring_event(peer->box->store, peer->domid);
 	}
