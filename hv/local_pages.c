@@ -93,7 +93,7 @@ static uint64_t find_from(const struct local_pages *p, uint64_t from, unsigned n
 
 int local_pages_alloc(struct local_pages *p, unsigned nr, void **pages)
 {
-	uint64_t at = UINT64_MAX;
+	uint64_t at = UINT64_MAX, stale = 0;
 	void *base;
 
 	if (!nr)
@@ -107,12 +107,15 @@ int local_pages_alloc(struct local_pages *p, unsigned nr, void **pages)
 	if (at != UINT64_MAX) {
 		mark_used(p, at, nr);
 		p->next = at + nr;
+		stale = p->fresh > at ? p->fresh - at : 0;
+		if (p->fresh < at + nr)
+			p->fresh = at + nr;
 	}
 	pthread_mutex_unlock(&p->lock);
 	if (at == UINT64_MAX)
 		return -ENOMEM;
 	base = gate_page(p->memory, at);
-	memset(base, 0, pages_to_bytes(nr));
+	memset(base, 0, pages_to_bytes(stale < nr ? stale : nr));
 	*pages = base;
 	return 0;
 }

@@ -16,7 +16,8 @@ struct local_pages {
 	uint64_t *used; /* a bit for each frame */
 	uint64_t nr_frames;
 	uint64_t nr_free;
-	uint64_t next; /* where the last search ended */
+	uint64_t next;  /* where the last search ended */
+	uint64_t fresh; /* frames from here on were never handed out: they are zeros still, and cost no memory */
 };
 
 /* memory outlives it. -ENOMEM. */
