@@ -144,7 +144,7 @@ run_storage() {
 		mkfs.ext4 -q -F -b 4096 -d "$tree" "$system_dir/source.img" && mkfs.ext4 -q -F -b 4096 "$target" || die "mkfs.ext4 failed"
 	list_tree "$tree" >"$system_dir/sent.list" || die "the tree of files cannot be read"
 	[ "$(grep -c . "$system_dir/sent.list")" -gt 100 ] || die "the tree of files is too small to prove anything"
-	say "      guest C copies $(du -sm "$tree" | cut -f1) MiB in $(find "$tree" -type f | wc -l) files, block by block, and reads them back"
+	say "      guest C copies $(du -sm "$tree" | cut -f1) MiB in $(find "$tree" -type f | wc -l) files and reads them back"
 	foreground copy-tree "disk=['format=raw,vdev=xvda,access=ro,target=$system_dir/source.img',
 		'format=raw,vdev=xvdb,access=rw,target=$target']" || {
 		tail -n 3 "$(guest_log copier)" >&2
