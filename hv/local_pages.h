@@ -20,7 +20,7 @@ struct local_pages {
 	uint64_t fresh; /* frames from here on were never handed out: they are zeros still, and cost no memory */
 };
 
-/* memory outlives it. -ENOMEM. */
+/* memory is all zeros, and outlives it. -ENOMEM. */
 int local_pages_init(struct local_pages *p, const struct gate *memory);
 void local_pages_finish(struct local_pages *p);
 /* Takes a frame out of use for good. -EINVAL: no such frame; -EBUSY: taken. */

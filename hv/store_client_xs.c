@@ -4,8 +4,8 @@
  * libxenstore starts a thread of its own with the first watch, which reads the socket; its fd is a pipe that this thread
  * writes. From then on every answer would pass through that thread, two switches for each, so watches have a connection of their
  * own: opened at the first, and none for those that never watch. The store fires a watch after the change it tells of, so a read
- * on the other connection finds it. After an unwatch an event of that watch may still come, with its token as a string: whoever takes events looks the
- * token up. (XS_UNWATCH_FILTER would keep them back, and leak the body of each.)
+ * on the other connection finds it. After an unwatch an event of that watch may still come, with its token as a string:
+ * whoever takes events looks the token up. (XS_UNWATCH_FILTER would keep them back, and leak the body of each.)
  *
  * Owns     the xs_handles.
  * Runs in  one thread at a time.
