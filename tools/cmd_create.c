@@ -186,8 +186,11 @@ static int create_domain(struct cmd *cmd, struct create *c)
 
 static int load_kernel(struct cmd *cmd, struct create *c)
 {
-	int err, fd = open(c->config.kernel, O_RDONLY | O_CLOEXEC);
+	int err, fd;
 
+	if (!*c->config.kernel)
+		return 0; /* a process will attach */
+	fd = open(c->config.kernel, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return cmd_fail("kernel %s cannot be read: %s", c->config.kernel, strerror(errno));
 	err = toolstack_domain_load(cmd->hv, c->domid, fd, c->config.cmdline);

@@ -45,6 +45,8 @@ static int resolve_kernel(struct domain_config *config, char **why)
 	struct stat st;
 	int fd, ret;
 
+	if (!*config->kernel)
+		return 0;
 	ret = make_absolute(&config->kernel, why, "kernel");
 	if (ret)
 		return ret;

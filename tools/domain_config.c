@@ -195,8 +195,11 @@ static int parse_kernel(struct parse *p)
 		ret = get_string(p, "extra", &extra);
 	if (ret)
 		return ret;
-	if (!kernel || !*kernel)
-		return fail(p, "there is nothing to run: add kernel=\"/path/of/the/guest/program\"");
+	if (!kernel)
+		return fail(p, "there is nothing to run: add kernel=\"/path/of/the/guest/program\", or kernel=\"\" for a domain that a "
+			       "process will attach to");
+	if (!*kernel && (cmdline || extra))
+		return fail(p, "extra= and cmdline= are a program's arguments, and kernel=\"\" names no program");
 	if (!cmdline)
 		cmdline = extra ? extra : "";
 	if (strlen(cmdline) >= sizeof(((struct local_load *)NULL)->cmdline))

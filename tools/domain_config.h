@@ -26,7 +26,7 @@ struct domain_config {
 	unsigned vcpus;
 	unsigned grant_frames;    /* 0: the default */
 	unsigned maptrack_frames; /* 0: the default */
-	char *kernel;
+	char *kernel;  /* "": none, a process will attach */
 	char *cmdline; /* "" when there is none */
 	struct vif_spec *vifs;
 	unsigned nr_vifs;

@@ -55,6 +55,22 @@ sluice shutdown -w talk >/dev/null
 system_gone $talk 10 || fail "the console ends with its domain"
 holds "create -c shows the console until the domain ends"
 
+# A domain without a program: a process of the host becomes it, and its end is the domain's.
+attach() { "$system_build/tools/sluice-guest" --attach "$1" --run-dir "$system_run_dir" idle >"$system_dir/attached" 2>&1; }
+printf 'name="empty"\nmemory=16\nkernel=""\n' >"$system_dir/empty.cfg"
+sluice create -q "$system_dir/empty.cfg" || fail "create without a program"
+attach nobody && fail "attaching to no domain succeeds"
+grep -q "there is no domain 'nobody'" "$system_dir/attached" || fail "attaching to no domain: $(cat "$system_dir/attached")"
+attach empty &
+attached=$!
+system_until 10 grep -qs '^ready' "$(guest_log empty)" || fail "the attached process is the guest: $(cat "$system_dir/attached")"
+"$system_build/tools/sluice-guest" --attach empty --run-dir "$system_run_dir" idle 2>"$system_dir/second" && fail "two processes are one domain"
+grep -q "runs already" "$system_dir/second" || fail "a second process: $(cat "$system_dir/second")"
+timeout 20 "${cli[@]}" --run-dir "$system_run_dir" shutdown -w empty >/dev/null || fail "shutdown of an attached guest"
+wait "$attached" || fail "the attached process ends well: $(cat "$system_dir/attached")"
+is_gone empty || fail "the domain of an attached process is gone with it"
+holds "a process attaches to a domain without a program"
+
 # On a terminal: raw while attached, Ctrl-] leaves, and the terminal is as it was.
 if script -qec true /dev/null >/dev/null 2>&1; then
 	sluice create -q examples/idle.cfg "$guest_kernel" "vif=[]" 'extra="idle"' 'name="tty"' || fail "a guest for the terminal"

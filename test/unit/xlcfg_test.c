@@ -238,6 +238,7 @@ static void config_mistakes_are_one_sentence_that_names_them(void **state)
 		{ GOOD "vcpus=33", "vcpus=33" },
 		{ GOOD "uuid=\"123\"", "uuid" },
 		{ "name=\"a\"\nmemory=16", "kernel=" },
+		{ "name=\"a\"\nmemory=16\nkernel=\"\"\nextra=\"x\"", "names no program" },
 		{ GOOD "type=\"hvm\"", "type=" },
 		{ GOOD "on_reboot=\"restart\"", "on_reboot" },
 		{ GOOD "pci=['00:01.0']", "pci=" },
