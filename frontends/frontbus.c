@@ -125,6 +125,8 @@ int frontbus_wait_connected(struct frontbus *bus, const struct handshake *h, int
 			return -ENODEV;
 		if (h->connected)
 			return 0;
+		if (bus->is_stopping)
+			return -ECANCELED;
 		left = (int64_t)(until - frontbus_now_ns());
 		if (left <= 0)
 			return -ETIMEDOUT;

@@ -23,6 +23,7 @@ struct frontbus {
 	struct hv *hv;
 	struct store_client *store;
 	bool is_lost; /* the hypervisor is gone, or this domain is being destroyed */
+	bool is_stopping; /* the guest was asked to end (its owner sets it): whoever waits for a device gives up */
 	bool has_more; /* watch events wait that were over frontbus_pump's budget: no sleep now */
 	uint64_t sleeps;
 	struct frontbus_watch watch[FRONTBUS_MAX_WATCHES];
@@ -49,7 +50,7 @@ static inline bool frontbus_is_over(const struct handshake *h)
 	return h->failed || h->gone || h->own == XenbusStateClosing || h->own == XenbusStateClosed;
 }
 
-/* Waits until both ends are Connected. 0, -ETIMEDOUT, or -ENODEV (closed or gone; the reason is in the error node). */
+/* Waits until both ends are Connected. 0, -ETIMEDOUT, -ECANCELED (is_stopping), or -ENODEV (closed or gone: see the error node). */
 int frontbus_wait_connected(struct frontbus *bus, const struct handshake *h, int timeout_ms);
 
 /* The monotonic clock. */

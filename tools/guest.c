@@ -50,7 +50,7 @@ void guest_figure(struct guest *g, const char *name, double value, const char *u
 bool guest_must_stop(struct guest *g)
 {
 	frontbus_pump(&g->bus);
-	return g->is_stopping || g->bus.is_lost;
+	return g->bus.is_stopping || g->bus.is_lost;
 }
 
 bool guest_number(struct guest *g, const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *value)
@@ -74,6 +74,8 @@ static void say_not_connected(struct guest *g, const char *kind, const char *nam
 {
 	char *why = NULL;
 
+	if (rc == -ECANCELED)
+		return; /* asked to end: nothing went wrong */
 	if (rc == -ENOENT) {
 		guest_fail(g, "%s %s does not exist in this domain; add it to the domain's configuration", kind, name);
 		return;

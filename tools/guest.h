@@ -16,7 +16,6 @@ struct guest {
 	struct hv *hv;
 	struct frontbus bus;
 	struct guest_console console;
-	bool is_stopping; /* control/shutdown said so */
 };
 
 /* A line on the console. */

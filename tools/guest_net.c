@@ -95,7 +95,7 @@ static bool drain_tx(struct guest *g, struct netfront *nf)
 	uint64_t until = frontbus_now_ns() + UINT64_C(5000000000);
 
 	while (netfront_tx_outstanding(nf)) {
-		if (frontbus_now_ns() > until || g->is_stopping)
+		if (frontbus_now_ns() > until || g->bus.is_stopping)
 			return false;
 		if (netfront_wait(nf, false, NETFRONT_SLOTS, 100) < 0)
 			return false;

@@ -50,13 +50,12 @@ static void shutdown_asked(void *arg, const char *path)
 	if (store_client_read(g->bus.store, STORE_NO_TX, "control/shutdown", &what, NULL) < 0)
 		return;
 	if (!strcmp(what, "poweroff") || !strcmp(what, "halt") || !strcmp(what, "reboot")) {
-		g->is_stopping = true;
+		g->bus.is_stopping = true;
 		store_client_write(g->bus.store, STORE_NO_TX, "control/shutdown", "", 0); /* seen */
 	}
 	free(what);
 }
 
-/* Its devices, where any are named, are connected and left alone: what waiting costs can be measured. */
 static const struct command *find_command(const char *name)
 {
 	for (unsigned i = 0; i < NR_COMMANDS; i++)
@@ -80,10 +79,10 @@ static int run(struct guest *g, int argc, char **argv)
 	return c->run(g, argc, argv);
 }
 
-/* The domain ends here: poweroff after success, crash after failure. */
+/* The domain ends here: poweroff after success or when it was asked to, crash after failure. */
 static void shut_down(struct guest *g, int code)
 {
-	struct sched_shutdown s = {.reason = code ? SHUTDOWN_crash : SHUTDOWN_poweroff};
+	struct sched_shutdown s = {.reason = code && !g->bus.is_stopping ? SHUTDOWN_crash : SHUTDOWN_poweroff};
 
 	guest_console_drain(&g->console);
 	hv_hypercall(g->hv, __HYPERVISOR_sched_op, SCHEDOP_shutdown, &s, sizeof(s));

@@ -34,4 +34,16 @@ sluice create -q examples/idle.cfg "$guest_kernel" 'name="net2"' || fail "a new 
 system_until 10 is_connected vif net2 0 || fail "a new network back end serves a new guest"
 holds "a new network back end serves a new guest"
 sluice destroy net2
+# The back end has offered the device, and then does nothing more.
+sluice create -q -p examples/idle.cfg "$guest_kernel" 'name="waits"' || fail "a paused guest"
+netback_pid=${system_pids[-1]}
+kill -STOP "$netback_pid"
+sluice unpause waits
+frontend_waits() { [ "$(xenstore-read "/local/domain/$(sluice domid waits)/device/vif/0/state")" = 4 ]; }
+system_until 10 frontend_waits || fail "the guest waits for its back end"
+timeout 10 "${cli[@]}" --run-dir "$system_run_dir" shutdown -w waits >/dev/null
+status=$?
+kill -CONT "$netback_pid"
+[ $status -eq 0 ] || fail "a guest that waits for a silent back end shuts down when asked"
+holds "a guest that waits for a silent back end shuts down when asked"
 expect_nothing_left "after all ended"
