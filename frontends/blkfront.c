@@ -62,27 +62,16 @@ static int write_ring_refs(struct blkfront *bf, uint32_t tx)
 	return rc;
 }
 
-static int write_keys(struct blkfront *bf)
+static int write_keys(struct store_client *store, uint32_t tx, void *arg)
 {
-	struct handshake *h = &bf->handshake;
-	uint32_t tx;
-	int rc;
+	struct blkfront *bf = arg;
+	const char *dir = bf->handshake.own_path;
+	int rc = write_ring_refs(bf, tx);
 
-	do {
-		rc = store_client_transaction_start(h->store, &tx);
-		if (rc < 0)
-			return rc;
-		rc = write_ring_refs(bf, tx);
-		if (!rc)
-			rc = store_client_printf(h->store, tx, h->own_path, "event-channel", "%u", bf->port);
-		if (!rc)
-			rc = store_client_printf(h->store, tx, h->own_path, "protocol", "%s", XEN_IO_PROTO_ABI_NATIVE);
-		if (rc < 0) {
-			store_client_transaction_end(h->store, tx, true);
-			return rc;
-		}
-		rc = store_client_transaction_end(h->store, tx, false);
-	} while (rc == -EAGAIN);
+	if (!rc)
+		rc = store_client_printf(store, tx, dir, "event-channel", "%u", bf->port);
+	if (!rc)
+		rc = store_client_printf(store, tx, dir, "protocol", "%s", XEN_IO_PROTO_ABI_NATIVE);
 	return rc;
 }
 
@@ -102,7 +91,7 @@ static int blkfront_publish(struct handshake *h)
 	rc = hv_evtchn_alloc_unbound(h->hv, h->other_domid, &bf->port);
 	if (rc < 0)
 		goto unshare_ring;
-	rc = write_keys(bf);
+	rc = store_client_transaction(h->store, write_keys, bf);
 	if (rc < 0)
 		goto close_port;
 	return 0;
@@ -178,13 +167,6 @@ static const struct handshake_driver blkfront_driver = {
 	.changed = blkfront_changed,
 };
 
-static void blkfront_watch(void *arg, const char *path)
-{
-	struct blkfront *bf = arg;
-
-	handshake_event(&bf->handshake, path);
-}
-
 static uint32_t frame_of(void *hv, const void *page)
 {
 	return hv_frame_of(hv, page);
@@ -240,17 +222,12 @@ int blkfront_create(struct frontbus *bus, unsigned devid, const struct blkfront_
 	if (rc < 0)
 		goto free_bf;
 	snprintf(path, sizeof(path), "device/vbd/%u", devid);
-	rc = handshake_start(&bf->handshake, bus->hv, bus->store, &blkfront_driver, path, bf);
+	rc = frontbus_start(bus, &bf->handshake, &blkfront_driver, path, bf);
 	if (rc < 0)
 		goto free_bf;
-	rc = frontbus_add(bus, bf->handshake.own_path, blkfront_watch, bf);
-	if (rc < 0)
-		goto stop;
 	*out = bf;
 	return 0;
 
-stop:
-	handshake_stop(&bf->handshake);
 free_bf:
 	free_tables(bf);
 	free(bf);
@@ -274,8 +251,7 @@ void blkfront_destroy(struct blkfront *bf)
 {
 	if (!bf)
 		return;
-	frontbus_remove(bf->bus, bf->handshake.own_path);
-	handshake_stop(&bf->handshake);
+	frontbus_stop(bf->bus, &bf->handshake);
 	give_up_held(bf);
 	if (!bf->sync.parts_left)
 		hv_pages_free(bf->bus->hv, bf->bounce, BLKFRONT_BOUNCE_PAGES);

@@ -51,6 +51,29 @@ void frontbus_remove(struct frontbus *bus, const char *token)
 			bus->watch[i].token = NULL;
 }
 
+static void device_event(void *arg, const char *path)
+{
+	handshake_event(arg, path);
+}
+
+int frontbus_start(struct frontbus *bus, struct handshake *h, const struct handshake_driver *driver, const char *path, void *priv)
+{
+	int rc = handshake_start(h, bus->hv, bus->store, driver, path, priv);
+
+	if (rc < 0)
+		return rc;
+	rc = frontbus_add(bus, h->own_path, device_event, h);
+	if (rc < 0)
+		handshake_stop(h);
+	return rc;
+}
+
+void frontbus_stop(struct frontbus *bus, struct handshake *h)
+{
+	frontbus_remove(bus, h->own_path);
+	handshake_stop(h);
+}
+
 static void hand_out(struct frontbus *bus, const char *path, const char *token)
 {
 	for (unsigned i = 0; i < FRONTBUS_MAX_WATCHES; i++) {

@@ -36,6 +36,10 @@ int frontbus_init(struct frontbus *bus, struct hv *hv);
 int frontbus_add(struct frontbus *bus, const char *token, void (*fn)(void *arg, const char *path), void *arg);
 void frontbus_remove(struct frontbus *bus, const char *token);
 
+/* Starts the handshake of one device of this bus, at path; frontbus_stop ends it. As handshake_start. */
+int frontbus_start(struct frontbus *bus, struct handshake *h, const struct handshake_driver *driver, const char *path, void *priv);
+void frontbus_stop(struct frontbus *bus, struct handshake *h);
+
 /* Hands out the watch events that wait, a bounded number of them; true: there were some. */
 bool frontbus_pump(struct frontbus *bus);
 /*

@@ -100,8 +100,9 @@ static int share_all(struct netfront *nf)
 	return rc;
 }
 
-static int write_keys(struct netfront *nf)
+static int write_keys(struct store_client *store, uint32_t tx, void *arg)
 {
+	const struct netfront *nf = arg;
 	const struct {
 		const char *key;
 		unsigned value;
@@ -110,22 +111,10 @@ static int write_keys(struct netfront *nf)
 		{"request-rx-copy", 1},           {"feature-rx-notify", 1},         {"feature-sg", 1},
 		{"feature-no-csum-offload", 1}, /* whoever reads our frames expects their checksums */
 	};
-	struct handshake *h = &nf->handshake;
-	uint32_t tx;
-	int rc;
+	int rc = 0;
 
-	do {
-		rc = store_client_transaction_start(h->store, &tx);
-		if (rc < 0)
-			return rc;
-		for (unsigned i = 0; !rc && i < sizeof(keys) / sizeof(keys[0]); i++)
-			rc = store_client_printf(h->store, tx, h->own_path, keys[i].key, "%u", keys[i].value);
-		if (rc < 0) {
-			store_client_transaction_end(h->store, tx, true);
-			return rc;
-		}
-		rc = store_client_transaction_end(h->store, tx, false);
-	} while (rc == -EAGAIN);
+	for (unsigned i = 0; !rc && i < sizeof(keys) / sizeof(keys[0]); i++)
+		rc = store_client_printf(store, tx, nf->handshake.own_path, keys[i].key, "%u", keys[i].value);
 	return rc;
 }
 
@@ -143,7 +132,7 @@ static int netfront_publish(struct handshake *h)
 	if (rc < 0)
 		goto unshare_all;
 	netfront_ring_init(&nf->ring, &nf->memory, nf->has_sg);
-	rc = write_keys(nf);
+	rc = store_client_transaction(h->store, write_keys, nf);
 	if (rc < 0)
 		goto close_port;
 	return 0;
@@ -186,13 +175,6 @@ static const struct handshake_driver netfront_driver = {
 	.disconnect = netfront_disconnect,
 };
 
-static void netfront_watch(void *arg, const char *path)
-{
-	struct netfront *nf = arg;
-
-	handshake_event(&nf->handshake, path);
-}
-
 int netfront_create(struct frontbus *bus, unsigned devid, struct netfront **out)
 {
 	struct netfront *nf = calloc(1, sizeof(*nf));
@@ -203,19 +185,11 @@ int netfront_create(struct frontbus *bus, unsigned devid, struct netfront **out)
 		return -ENOMEM;
 	nf->bus = bus;
 	snprintf(path, sizeof(path), "device/vif/%u", devid);
-	rc = handshake_start(&nf->handshake, bus->hv, bus->store, &netfront_driver, path, nf);
+	rc = frontbus_start(bus, &nf->handshake, &netfront_driver, path, nf);
 	if (rc < 0)
-		goto free_nf;
-	rc = frontbus_add(bus, nf->handshake.own_path, netfront_watch, nf);
-	if (rc < 0)
-		goto stop;
-	*out = nf;
-	return 0;
-
-stop:
-	handshake_stop(&nf->handshake);
-free_nf:
-	free(nf);
+		free(nf);
+	else
+		*out = nf;
 	return rc;
 }
 
@@ -223,8 +197,7 @@ void netfront_destroy(struct netfront *nf)
 {
 	if (!nf)
 		return;
-	frontbus_remove(nf->bus, nf->handshake.own_path);
-	handshake_stop(&nf->handshake);
+	frontbus_stop(nf->bus, &nf->handshake);
 	free(nf);
 }
 

@@ -83,27 +83,19 @@ static int vanish(struct handshake *h)
 	return -ENOENT;
 }
 
-/* In a transaction, so that a directory that the toolstack removes this moment stays removed. */
-static int write_state_if_there(struct handshake *h, enum xenbus_state state)
-{
-	uint32_t tx;
-	int err;
+struct new_state {
+	struct handshake *h;
+	enum xenbus_state state;
+};
 
-	do {
-		err = store_client_transaction_start(h->store, &tx);
-		if (err)
-			return err;
-		if (read_state(h, tx, h->own_path) == XenbusStateUnknown) {
-			store_client_transaction_end(h->store, tx, true);
-			return vanish(h);
-		}
-		err = store_client_printf(h->store, tx, h->own_path, "state", "%u", state);
-		if (err)
-			store_client_transaction_end(h->store, tx, true);
-		else
-			err = store_client_transaction_end(h->store, tx, false);
-	} while (err == -EAGAIN);
-	return err;
+/* In a transaction, so that a directory that the toolstack removes this moment stays removed. */
+static int write_state_if_there(struct store_client *store, uint32_t tx, void *arg)
+{
+	const struct new_state *n = arg;
+
+	if (read_state(n->h, tx, n->h->own_path) == XenbusStateUnknown)
+		return vanish(n->h);
+	return store_client_printf(store, tx, n->h->own_path, "state", "%u", n->state);
 }
 
 /* A guest that writes into its own removed directory harms nobody, and its way to the store is longer: no transaction. */
@@ -114,7 +106,7 @@ static int switch_state(struct handshake *h, enum xenbus_state state)
 	if (h->own == state)
 		return 0;
 	if (h->driver->is_back)
-		err = write_state_if_there(h, state);
+		err = store_client_transaction(h->store, write_state_if_there, &(struct new_state){h, state});
 	else
 		err = store_client_printf(h->store, STORE_NO_TX, h->own_path, "state", "%u", state);
 	if (err && !h->gone)

@@ -128,6 +128,23 @@ int store_client_transaction_end(struct store_client *sc, uint32_t tx, bool abor
 	return sc->ops->transaction_end(sc, tx, abort);
 }
 
+int store_client_transaction(struct store_client *sc, int (*body)(struct store_client *sc, uint32_t tx, void *arg), void *arg)
+{
+	uint32_t tx;
+	int err, end_err;
+
+	do {
+		err = store_client_transaction_start(sc, &tx);
+		if (err)
+			return err;
+		err = body(sc, tx, arg);
+		end_err = store_client_transaction_end(sc, tx, err != 0);
+		if (!err)
+			err = end_err;
+	} while (err == -EAGAIN);
+	return err;
+}
+
 int store_client_watch(struct store_client *sc, const char *path, const char *token)
 {
 	return sc->ops->watch(sc, path, token);

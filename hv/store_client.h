@@ -46,6 +46,12 @@ int store_client_transaction_start(struct store_client *sc, uint32_t *tx);
 /* 0, or -EAGAIN: somebody else wrote what we read; begin again. */
 int store_client_transaction_end(struct store_client *sc, uint32_t tx, bool abort);
 
+/*
+ * Runs body(sc, tx, arg) in a transaction, and again as long as the transaction is lost to others. An error of body aborts it and
+ * is returned.
+ */
+int store_client_transaction(struct store_client *sc, int (*body)(struct store_client *sc, uint32_t tx, void *arg), void *arg);
+
 int store_client_watch(struct store_client *sc, const char *path, const char *token);
 /* An event of it that was on its way may still come. */
 int store_client_unwatch(struct store_client *sc, const char *path, const char *token);

@@ -220,15 +220,13 @@ static void put_own_dirs(struct writer *w, const struct build *b, const char *ho
 	}
 }
 
-static int write_nodes_once(const struct build *b)
+static int write_nodes(struct store_client *store, uint32_t tx, void *arg)
 {
-	struct writer w = {.store = b->store};
+	const struct build *b = arg;
+	struct writer w = {.store = store, .tx = tx};
 	char home[48], vm[64], uuid[37], reader[8];
 	unsigned long long kib = b->nr_frames * (PAGE_BYTES / 1024);
-	int err = store_client_transaction_start(b->store, &w.tx);
 
-	if (err)
-		return err;
 	uuid_text(b->d->uuid, uuid);
 	snprintf(home, sizeof(home), "/local/domain/%u", b->domid);
 	snprintf(vm, sizeof(vm), "/vm/%s", uuid);
@@ -244,18 +242,7 @@ static int write_nodes_once(const struct build *b)
 	put_dir(&w, vm, 0, reader);
 	put(&w, vm, "name", "%s", b->d->name);
 	put(&w, vm, "uuid", "%s", uuid);
-	err = store_client_transaction_end(b->store, w.tx, w.err != 0);
-	return w.err ? w.err : err;
-}
-
-static int write_nodes(const struct build *b)
-{
-	int err;
-
-	do
-		err = write_nodes_once(b);
-	while (err == -EAGAIN);
-	return err;
+	return w.err;
 }
 
 static int create_empty(struct build *b)
@@ -295,7 +282,7 @@ int toolstack_domain_create(struct hv *hv, const struct toolstack_domain *d, dom
 	if (!err)
 		err = grant_pages(&b);
 	if (!err)
-		err = write_nodes(&b);
+		err = store_client_transaction(b.store, write_nodes, &b);
 	if (!err)
 		err = store_client_xs_introduce(b.store, b.domid, b.store_frame, b.store_port);
 	if (err) {

@@ -134,32 +134,30 @@ static void put_vbd(struct writer *w, domid_t domid, const struct disk_spec *dis
 	put(w, "state", "%d", XenbusStateInitialising);
 }
 
-static int write_once(struct store_client *store, domid_t domid, const struct domain_config *config)
-{
-	struct writer w = { .store = store };
-	int err = store_client_transaction_start(store, &w.tx);
+struct domain_devices {
+	domid_t domid;
+	const struct domain_config *config;
+};
 
-	if (err)
-		return err;
-	for (unsigned i = 0; i < config->nr_vifs; i++)
-		put_vif(&w, domid, &config->vifs[i]);
-	for (unsigned i = 0; i < config->nr_disks; i++)
-		put_vbd(&w, domid, &config->disks[i]);
-	err = store_client_transaction_end(store, w.tx, w.err != 0);
-	return w.err ? w.err : err;
+static int write_devices(struct store_client *store, uint32_t tx, void *arg)
+{
+	const struct domain_devices *d = arg;
+	struct writer w = { .store = store, .tx = tx };
+
+	for (unsigned i = 0; i < d->config->nr_vifs; i++)
+		put_vif(&w, d->domid, &d->config->vifs[i]);
+	for (unsigned i = 0; i < d->config->nr_disks; i++)
+		put_vbd(&w, d->domid, &d->config->disks[i]);
+	return w.err;
 }
 
 int device_nodes_write(struct store_client *store, domid_t domid, const struct domain_config *config)
 {
-	int err;
+	struct domain_devices devices = { domid, config };
 
 	if (!config->nr_vifs && !config->nr_disks)
 		return 0;
-	/* Others create domains too: a lost transaction is simply done again. */
-	do {
-		err = write_once(store, domid, config);
-	} while (err == -EAGAIN);
-	return err;
+	return store_client_transaction(store, write_devices, &devices);
 }
 
 /* ---- waiting -------------------------------------------------------------------------------------------------------- */
