@@ -13,6 +13,33 @@ set -u
 cd "$(dirname "$(readlink -f "$0")")/.." || exit 1
 . tools/system.sh
 
+# bash 5.2 loses a trap when the signal comes while it reads a command substitution. So a second shell does the work, in a
+# session of its own, and this one only waits; an interruption is handed on until the other has taken it.
+interrupted() {
+	local i
+	trap '' INT TERM HUP
+	[ -n "$worker" ] || exit "$1" # nothing was started
+	echo
+	echo "demo: interrupted, cleaning up" >&2
+	for ((i = 0; i < 20; i++)); do
+		kill -TERM "$worker" 2>/dev/null
+		system_gone "$worker" 1 && break
+	done
+	kill -KILL -- "-$worker" 2>/dev/null # none is left there, as a rule
+	wait "$worker" 2>/dev/null
+	exit "$1"
+}
+
+if [ -z "${DEMO_WORKER:-}" ]; then
+	worker=''
+	trap 'interrupted 130' INT
+	trap 'interrupted 143' TERM HUP
+	DEMO_WORKER=1 setsid bash demo/demo.sh "$@" &
+	worker=$!
+	wait "$worker"
+	exit
+fi
+
 out=${DEMO_OUT:-demo-out}
 seconds=${DEMO_SECONDS:-3}
 started=$SECONDS
@@ -35,7 +62,7 @@ keep_logs() {
 
 finish() {
 	local status=$?
-	trap '' INT TERM HUP
+	trap '' TERM
 	keep_logs
 	if ! system_end; then
 		[ $status -eq 0 ] && status=1
@@ -43,8 +70,7 @@ finish() {
 	exit $status
 }
 trap finish EXIT
-trap 'echo; echo "demo: interrupted, cleaning up" >&2; exit 130' INT
-trap 'exit 143' TERM HUP
+trap 'exit 143' TERM
 
 # create FILE KEY=VALUE...: a guest from examples/FILE.cfg with the lines added.
 create() {
