@@ -48,13 +48,15 @@ struct local_peer {
 	struct local_ring *rings;
 };
 
+#define LOCAL_PEER_BUCKETS 256u
+
 struct local_dom0 {
 	struct hv hv; /* first */
 	struct local_link link;
 	void *arg_map;
 	struct grant_maptrack *maptrack;
 	pthread_mutex_t lock; /* peers, rings, ports when they come and go */
-	struct local_peer *peers;
+	struct local_peer *peers[LOCAL_PEER_BUCKETS]; /* by domid */
 	struct local_port_chunk *by_port[LOCAL_PORT_CHUNKS]; /* atomic */
 	struct local_port_chunk *by_fd[LOCAL_FD_CHUNKS];     /* atomic */
 	void (*notify_slowly)(struct local_dom0 *d, evtchn_port_t port);

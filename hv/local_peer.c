@@ -95,6 +95,11 @@ static void peer_destroy(struct local_dom0 *d, struct local_peer *p)
 	free(p);
 }
 
+static struct local_peer **bucket_of(struct local_dom0 *d, domid_t domid)
+{
+	return &d->peers[domid % LOCAL_PEER_BUCKETS];
+}
+
 int local_peer_open(struct hv *hv, domid_t domid, struct hv_peer **out)
 {
 	struct local_dom0 *d = local_dom0_of(hv);
@@ -104,15 +109,15 @@ int local_peer_open(struct hv *hv, domid_t domid, struct hv_peer **out)
 	if (domid == hv->domid)
 		return -EINVAL;
 	pthread_mutex_lock(&d->lock);
-	for (p = d->peers; p && p->peer.domid != domid; p = p->next)
+	for (p = *bucket_of(d, domid); p && p->peer.domid != domid; p = p->next)
 		;
 	if (p) {
 		p->refs++;
 	} else {
 		err = peer_create(d, domid, &p);
 		if (!err) {
-			p->next = d->peers;
-			d->peers = p;
+			p->next = *bucket_of(d, domid);
+			*bucket_of(d, domid) = p;
 		}
 	}
 	pthread_mutex_unlock(&d->lock);
@@ -128,7 +133,7 @@ void local_peer_close(struct hv_peer *peer)
 
 	pthread_mutex_lock(&d->lock);
 	if (--p->refs == 0) {
-		for (at = &d->peers; *at != p; at = &(*at)->next)
+		for (at = bucket_of(d, peer->domid); *at != p; at = &(*at)->next)
 			;
 		*at = p->next;
 		peer_destroy(d, p);
@@ -140,10 +145,11 @@ void local_peers_finish(struct local_dom0 *d)
 {
 	struct local_peer *p;
 
-	while ((p = d->peers)) {
-		d->peers = p->next;
-		peer_destroy(d, p);
-	}
+	for (unsigned i = 0; i < LOCAL_PEER_BUCKETS; i++)
+		while ((p = d->peers[i])) {
+			d->peers[i] = p->next;
+			peer_destroy(d, p);
+		}
 }
 
 static int errno_of(int16_t status)

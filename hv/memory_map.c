@@ -5,12 +5,15 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#define BUCKETS 1024u /* a core with 1,000 guests has some 3,000 mappings */
+
 struct mapping {
-	struct mapping *next;
+	struct mapping *next_of_file, *next_of_base;
 	dev_t dev;
 	ino_t ino;
 	void *base;
@@ -20,7 +23,17 @@ struct mapping {
 
 /* The address space is the process's, so its register is too. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct mapping *mappings;
+static struct mapping *by_file[BUCKETS], *by_base[BUCKETS];
+
+static struct mapping **bucket_of_file(ino_t ino)
+{
+	return &by_file[ino % BUCKETS];
+}
+
+static struct mapping **bucket_of_base(const void *base)
+{
+	return &by_base[((uintptr_t)base >> 12) * 2654435761u % BUCKETS];
+}
 
 static int map_new(int fd, const struct stat *st, struct mapping **out)
 {
@@ -39,10 +52,14 @@ static int map_new(int fd, const struct stat *st, struct mapping **out)
 		free(m);
 		return err;
 	}
+	/* A child that is forked to become a guest has no business there, and copying the mappings is what a fork costs most. */
+	madvise(m->base, m->bytes, MADV_DONTFORK);
 	m->dev = st->st_dev;
 	m->ino = st->st_ino;
-	m->next = mappings;
-	mappings = m;
+	m->next_of_file = *bucket_of_file(m->ino);
+	*bucket_of_file(m->ino) = m;
+	m->next_of_base = *bucket_of_base(m->base);
+	*bucket_of_base(m->base) = m;
 	*out = m;
 	return 0;
 }
@@ -56,7 +73,7 @@ int memory_map_get(int fd, void **base, size_t *bytes)
 	if (fstat(fd, &st))
 		return -errno;
 	pthread_mutex_lock(&lock);
-	for (m = mappings; m; m = m->next)
+	for (m = *bucket_of_file(st.st_ino); m; m = m->next_of_file)
 		if (m->dev == st.st_dev && m->ino == st.st_ino)
 			break;
 	if (!m)
@@ -71,24 +88,30 @@ int memory_map_get(int fd, void **base, size_t *bytes)
 	return err;
 }
 
+static void unlink_from_file(const struct mapping *m)
+{
+	struct mapping **at = bucket_of_file(m->ino);
+
+	while (*at != m)
+		at = &(*at)->next_of_file;
+	*at = m->next_of_file;
+}
+
 void memory_map_put(void *base)
 {
-	struct mapping **at;
+	struct mapping **at, *m;
 
 	if (!base)
 		return;
 	pthread_mutex_lock(&lock);
-	for (at = &mappings; *at; at = &(*at)->next) {
-		struct mapping *m = *at;
-
-		if (m->base != base)
-			continue;
-		if (!--m->refs) {
-			*at = m->next;
-			munmap(m->base, m->bytes);
-			free(m);
-		}
-		break;
+	for (at = bucket_of_base(base); *at && (*at)->base != base; at = &(*at)->next_of_base)
+		;
+	m = *at;
+	if (m && !--m->refs) {
+		*at = m->next_of_base;
+		unlink_from_file(m);
+		munmap(m->base, m->bytes);
+		free(m);
 	}
 	pthread_mutex_unlock(&lock);
 }
