@@ -466,7 +466,6 @@ int toolstack_physinfo(struct hv *hv, struct toolstack_physinfo *info)
 		.nr_cpus = op.u.physinfo.nr_cpus,
 		.total_kib = op.u.physinfo.total_pages * (PAGE_BYTES / 1024),
 		.free_kib = op.u.physinfo.free_pages * (PAGE_BYTES / 1024),
-		.max_domains = DOMID_FIRST_RESERVED - 1,
 	};
 	return 0;
 }

@@ -56,7 +56,6 @@ int toolstack_dmesg(struct hv *hv, char *buf, unsigned size, bool clear);
 struct toolstack_physinfo {
 	unsigned nr_cpus;
 	uint64_t total_kib, free_kib;
-	unsigned max_domains;
 };
 int toolstack_physinfo(struct hv *hv, struct toolstack_physinfo *info);
 

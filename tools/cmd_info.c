@@ -59,7 +59,6 @@ int cmd_info(struct cmd *cmd, int argc, char **argv)
 	printf("nr_cpus                : %u\n", info.nr_cpus);
 	printf("total_memory           : %lu\n", (unsigned long)(info.total_kib / 1024));
 	printf("free_memory            : %lu\n", (unsigned long)(info.free_kib / 1024));
-	printf("max_domains            : %u\n", info.max_domains);
 	print_version(cmd);
 	printf("run_dir                : %s\n", hv_run_dir(cmd->hv));
 	return 0;
