@@ -105,7 +105,10 @@ int hv_peer_open(struct hv *hv, domid_t domid, struct hv_peer **out);
 void hv_peer_close(struct hv_peer *peer);
 domid_t hv_peer_domid(const struct hv_peer *peer);
 
-/* Maps nr granted pages, writable, contiguous here: a ring. GNTST_* as -EINVAL (bad ref), -EACCES, -ENOSPC. */
+/*
+ * Maps nr granted pages, writable, contiguous here: a ring. GNTST_* as -EINVAL (bad ref), -EACCES, -ENOSPC. The same pages
+ * mapped twice may have one address; they are to be unmapped as often.
+ */
 int hv_peer_map_ring(struct hv_peer *peer, const grant_ref_t refs[], unsigned nr, void **ring);
 void hv_peer_unmap_ring(struct hv_peer *peer, void *ring);
 

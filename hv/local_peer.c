@@ -234,11 +234,12 @@ int local_peer_map_ring(struct hv_peer *peer, const grant_ref_t refs[], unsigned
 	err = ring_place(p, r, pages);
 	if (err)
 		goto unmap;
+	*ring = r->base;
+	/* Once it is in the list r may go: the same pages mapped by another thread have this address, and its unmap may find r. */
 	pthread_mutex_lock(&d->lock);
 	r->next = p->rings;
 	p->rings = r;
 	pthread_mutex_unlock(&d->lock);
-	*ring = r->base;
 	return 0;
 unmap:
 	while (mapped--)
