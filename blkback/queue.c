@@ -21,8 +21,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "hv/clock.h"
 
 #define WOKEN_BY_GUEST 1u
 #define WOKEN_BY_CONTROL 2u
@@ -47,14 +48,6 @@ struct queue {
 	pthread_t thread;
 	char name[16];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* From now on nothing is taken; the control thread hears of it and will stop this queue. */
 static void queue_report(struct queue *q, enum queue_fault fault)
@@ -144,7 +137,7 @@ static int queue_serve(struct queue *q)
 			continue;
 		}
 		if (q->busy_poll_ns && !q->is_stopping) {
-			uint64_t now = now_ns();
+			uint64_t now = clock_now_ns();
 
 			if (!idle_since)
 				idle_since = now;

@@ -16,6 +16,8 @@
 
 #include <xen/io/protocols.h>
 
+#include "hv/clock.h"
+
 #define DEFAULT_RING_ORDER 2u
 #define BOUNCE_SECTORS (BLKFRONT_BOUNCE_PAGES * BLKIF_SECTORS_PER_PAGE)
 /* While a back end holds pages after its answer no event will tell when it lets go. */
@@ -348,8 +350,8 @@ static int wait_sync(struct blkfront *bf)
 		if (!bf->sync.parts_left)
 			return bf->sync.status;
 		if (bf->ring.nr_held && !patience_ends)
-			patience_ends = frontbus_now_ns() + HELD_PATIENCE_MS * UINT64_C(1000000);
-		if (patience_ends && frontbus_now_ns() > patience_ends)
+			patience_ends = clock_now_ns() + HELD_PATIENCE_MS * UINT64_C(1000000);
+		if (patience_ends && clock_now_ns() > patience_ends)
 			return -EPROTO;
 		rc = blkfront_wait(bf, -1);
 		if (rc == -ENODEV && bf->sync.parts_left && !bf->ring.nr_held)

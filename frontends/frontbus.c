@@ -11,18 +11,11 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "hv/clock.h"
 
 /* Watch events handed out in one go: a store that never stops talking may not keep the devices from working. */
 #define PUMP_BUDGET 64
-
-uint64_t frontbus_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
-}
 
 int frontbus_init(struct frontbus *bus, struct hv *hv)
 {
@@ -137,7 +130,7 @@ int frontbus_sleep(struct frontbus *bus, int timeout_ms)
 
 int frontbus_wait_connected(struct frontbus *bus, const struct handshake *h, int timeout_ms)
 {
-	uint64_t until = frontbus_now_ns() + (uint64_t)timeout_ms * 1000000u;
+	uint64_t until = clock_now_ns() + (uint64_t)timeout_ms * 1000000u;
 
 	for (;;) {
 		int64_t left;
@@ -150,7 +143,7 @@ int frontbus_wait_connected(struct frontbus *bus, const struct handshake *h, int
 			return 0;
 		if (bus->is_stopping)
 			return -ECANCELED;
-		left = (int64_t)(until - frontbus_now_ns());
+		left = (int64_t)(until - clock_now_ns());
 		if (left <= 0)
 			return -ETIMEDOUT;
 		if (frontbus_sleep(bus, (int)(left / 1000000) + 1) < 0)

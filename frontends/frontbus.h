@@ -57,7 +57,4 @@ static inline bool frontbus_is_over(const struct handshake *h)
 /* Waits until both ends are Connected. 0, -ETIMEDOUT, -ECANCELED (is_stopping), or -ENODEV (closed or gone: see the error node). */
 int frontbus_wait_connected(struct frontbus *bus, const struct handshake *h, int timeout_ms);
 
-/* The monotonic clock. */
-uint64_t frontbus_now_ns(void);
-
 #endif

@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "hv/clock.h"
 #include "hv/log.h"
 
 #define MAX_STEPS 8
@@ -458,14 +458,6 @@ void handshake_stop(struct handshake *h)
 		switch_state(h, XenbusStateClosed);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static void take_events(struct handshake *h)
 {
 	char *path, *token;
@@ -481,11 +473,11 @@ static void take_events(struct handshake *h)
 /* Another device's events may be dropped here: its own wait looks at the states first. */
 int handshake_wait_connected(struct handshake *h, int timeout_ms)
 {
-	int64_t end = now_ms() + timeout_ms;
+	int64_t end = clock_now_ms() + timeout_ms;
 
 	handshake_event(h, NULL);
 	for (;;) {
-		int64_t left = end - now_ms();
+		int64_t left = end - clock_now_ms();
 		int n;
 
 		if (h->connected && h->own == XenbusStateConnected && h->other == XenbusStateConnected)

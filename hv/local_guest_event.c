@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "hv/clock.h"
 #include "hv/local_guest.h"
 #include "rings/atomics.h"
 
@@ -178,14 +178,6 @@ void local_guest_notify_slowly(struct local_guest *g, evtchn_port_t port)
 	evtchn_op(g, EVTCHNOP_send, &op, sizeof(op));
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* The store's event has come, or another thread took it for us. */
 static bool took_store_event(struct local_guest *g, evtchn_port_t port)
 {
@@ -202,11 +194,11 @@ static bool took_store_event(struct local_guest *g, evtchn_port_t port)
 int local_guest_wait_store(struct local_guest *g, int timeout_ms)
 {
 	evtchn_port_t port = load_relaxed(&g->store_port);
-	int64_t end = now_ms() + timeout_ms;
+	int64_t end = clock_now_ms() + timeout_ms;
 	struct epoll_event ev;
 
 	while (!took_store_event(g, port)) {
-		int64_t left = timeout_ms < 0 ? -1 : end - now_ms();
+		int64_t left = timeout_ms < 0 ? -1 : end - clock_now_ms();
 		int n;
 
 		if (timeout_ms >= 0 && left < 0)

@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "hv/clock.h"
 #include "hv/conn.h"
 #include "hv/core.h"
 #include "hv/domain.h"
@@ -20,14 +21,6 @@
 #include <xen/sched.h>
 
 #define MAX_POLL_PORTS 128u /* as Xen */
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 void sched_poll_end(struct conn *conn)
 {
@@ -72,7 +65,7 @@ static int watch_vcpu(struct caller *c, unsigned vcpu)
 /* Until an event for one of these vcpus, or the time (0: for ever). */
 static long sleep_on(struct caller *c, const evtchn_port_t ports[], unsigned nr, uint64_t timeout)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_now_ns();
 	int err = nr ? 0 : watch_vcpu(c, 0);
 
 	for (unsigned i = 0; i < nr && !err; i++)
@@ -167,7 +160,7 @@ static void timer_fired(void *arg)
 long timer_hypercall(struct caller *c, const uint64_t arg[5])
 {
 	struct domain *d = c->domain;
-	uint64_t now = now_ns();
+	uint64_t now = clock_now_ns();
 
 	loop_remove(d->timer);
 	d->timer = NULL;

@@ -16,8 +16,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "hv/clock.h"
 #include "hv/store_client_ops.h"
 
 #define MAX_EVENTS 1024u
@@ -50,14 +50,6 @@ struct store_client_ring {
 static struct store_client_ring *ring_of(struct store_client *sc)
 {
 	return (struct store_client_ring *)sc;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 static int break_connection(struct store_client_ring *c, int err)
@@ -166,13 +158,13 @@ struct part {
 /* Waits for the store to move, until the deadline. */
 static int wait_until(struct store_client_ring *c, int64_t deadline)
 {
-	int64_t left = deadline - now_ms();
+	int64_t left = deadline - clock_now_ms();
 	int n = left > 0 ? c->channel.wait(c->channel.arg, (int)left) : 0;
 
 	if (n < 0)
 		return break_connection(c, n);
 	/* The last look is the caller's: time is up only when nothing came at the deadline. */
-	return n || now_ms() < deadline ? 0 : -ETIMEDOUT;
+	return n || clock_now_ms() < deadline ? 0 : -ETIMEDOUT;
 }
 
 /*
@@ -224,7 +216,7 @@ static int wait_answer(struct store_client_ring *c, uint32_t type, int64_t deadl
 		if (err)
 			return err;
 		/* An answer to a request that we gave up on is dropped; the clock runs all the same. */
-		err = n ? (now_ms() < deadline ? 0 : -ETIMEDOUT) : wait_until(c, deadline);
+		err = n ? (clock_now_ms() < deadline ? 0 : -ETIMEDOUT) : wait_until(c, deadline);
 		if (err && err != -ETIMEDOUT)
 			return err;
 	}
@@ -237,7 +229,7 @@ static int wait_answer(struct store_client_ring *c, uint32_t type, int64_t deadl
 static int request(struct store_client_ring *c, uint32_t type, uint32_t tx, const struct part parts[], unsigned nr)
 {
 	struct xsd_sockmsg header = {.type = type, .tx_id = tx};
-	int64_t deadline = now_ms() + c->channel.timeout_ms;
+	int64_t deadline = clock_now_ms() + c->channel.timeout_ms;
 	size_t len = 0;
 	int err;
 
@@ -471,11 +463,11 @@ static int ring_next_watch(struct store_client *sc, char **path, char **token)
 static int ring_wait(struct store_client *sc, int timeout_ms)
 {
 	struct store_client_ring *c = ring_of(sc);
-	int64_t end = now_ms() + timeout_ms;
+	int64_t end = clock_now_ms() + timeout_ms;
 	int n;
 
 	for (;;) {
-		int64_t left = timeout_ms < 0 ? -1 : end - now_ms();
+		int64_t left = timeout_ms < 0 ? -1 : end - clock_now_ms();
 
 		n = look_for_events(c);
 		if (c->events || n < 0)

@@ -272,8 +272,3 @@ int store_client_xs_introduce(struct store_client *sc, domid_t domid, uint64_t f
 {
 	return result(xs_introduce_domain(xs_of(sc), domid, frame, port));
 }
-
-int store_client_xs_release(struct store_client *sc, domid_t domid)
-{
-	return result(xs_release_domain(xs_of(sc), domid));
-}

@@ -10,6 +10,5 @@
 int store_client_xs_open(const char *path, struct store_client **out);
 /* For the toolstack: the store serves a domain's ring page from now on; -EEXIST, -errno of the core. */
 int store_client_xs_introduce(struct store_client *sc, domid_t domid, uint64_t frame, evtchn_port_t port);
-int store_client_xs_release(struct store_client *sc, domid_t domid);
 
 #endif

@@ -12,9 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <xen/io/xenbus.h>
+
+#include "hv/clock.h"
 
 #define WAIT_TOKEN "create"
 
@@ -162,14 +163,6 @@ int device_nodes_write(struct store_client *store, domid_t domid, const struct d
 
 /* ---- waiting -------------------------------------------------------------------------------------------------------- */
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
-}
-
 /* Why a back end gave up, in its own words. It writes them where Linux's xenbus does, or beside its state. Heap, or NULL. */
 static char *error_node(struct store_client *store, const char *back)
 {
@@ -227,7 +220,7 @@ static int wait_one(struct store_client *store, const char *back, const char *de
 	if (watched)
 		return watched;
 	while ((err = look(store, back, device, why)) == -EAGAIN) {
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - clock_now_ms();
 
 		if (left <= 0) {
 			if (asprintf(why, "no back end answered for %s: is %s running?", device, server) < 0)
@@ -247,7 +240,7 @@ static int wait_one(struct store_client *store, const char *back, const char *de
 
 int device_nodes_wait(struct store_client *store, domid_t domid, const struct domain_config *config, int timeout_ms, char **why)
 {
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = clock_now_ms() + timeout_ms;
 	struct ends ends;
 	char device[64];
 	int err = 0;

@@ -1,6 +1,7 @@
 /*
  * tools/guest_blk.c - figures of a disk: random reads and writes at a depth, and a check that it keeps what it was given.
  */
+#include "hv/clock.h"
 #include "tools/guest.h"
 #include "tools/guest_histogram.h"
 
@@ -53,7 +54,7 @@ static int run_job(struct job *j, uint64_t until)
 {
 	struct blkfront_request *done[64];
 	unsigned out = 0, spins = 0;
-	uint64_t now = frontbus_now_ns();
+	uint64_t now = clock_now_ns();
 
 	while (out < j->depth && submit_one(j, out, now))
 		out++;
@@ -73,7 +74,7 @@ static int run_job(struct job *j, uint64_t until)
 		if (!n)
 			continue;
 		spins = 0;
-		now = frontbus_now_ns();
+		now = clock_now_ns();
 		if (round % 1024 == 0 && guest_must_stop(j->g))
 			until = now;
 		for (unsigned i = 0; i < n; i++) {
@@ -137,7 +138,7 @@ static bool prepare(struct guest *g, struct job *j)
 
 static int bench(struct guest *g, struct job *j, uint64_t seconds, const char *disk)
 {
-	uint64_t start = frontbus_now_ns();
+	uint64_t start = clock_now_ns();
 	int rc;
 
 	guest_say(g, "ready");
@@ -146,7 +147,7 @@ static int bench(struct guest *g, struct job *j, uint64_t seconds, const char *d
 		return guest_fail(g, "the ring is too small for one request of %u bytes", j->bytes);
 	if (rc < 0)
 		return guest_fail(g, "disk %s: the back end went away", disk);
-	say_job(g, j, (double)(frontbus_now_ns() - start) / 1e9);
+	say_job(g, j, (double)(clock_now_ns() - start) / 1e9);
 	return j->failed ? guest_fail(g, "disk %s: %llu requests failed", disk, (unsigned long long)j->failed) : 0;
 }
 

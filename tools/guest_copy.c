@@ -2,6 +2,7 @@
  * tools/guest_copy.c - copy-tree: everything on one ext4 disk onto another, read back and compared.
  */
 #include "frontends/ext2_io.h"
+#include "hv/clock.h"
 #include "tools/guest.h"
 #include "tools/guest_tree.h"
 
@@ -40,12 +41,12 @@ static int say_tree_error(struct guest *g, const struct tree *t)
 
 static double seconds_since(uint64_t start)
 {
-	return (double)(frontbus_now_ns() - start) / 1e9;
+	return (double)(clock_now_ns() - start) / 1e9;
 }
 
 static int copy(struct guest *g, struct tree *t, const char *source, const char *target)
 {
-	uint64_t start = frontbus_now_ns();
+	uint64_t start = clock_now_ns();
 	errcode_t err;
 	bool ok;
 
@@ -78,7 +79,7 @@ static int copy(struct guest *g, struct tree *t, const char *source, const char 
 
 static int compare(struct guest *g, struct tree *t, const char *source, const char *target)
 {
-	uint64_t start = frontbus_now_ns();
+	uint64_t start = clock_now_ns();
 	bool ok;
 
 	*t = (struct tree){.from = open_fs(g, source, false)};

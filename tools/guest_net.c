@@ -4,6 +4,7 @@
  * The receiving ends first send one frame, so that a learning bridge knows where they are. Frames carry an Ethernet type for
  * local experiments; others are counted nowhere and answered by nobody.
  */
+#include "hv/clock.h"
 #include "tools/guest.h"
 #include "tools/guest_histogram.h"
 
@@ -71,7 +72,7 @@ static uint64_t send_until(struct guest *g, struct netfront *nf, const struct ne
 	unsigned idle = 0;
 
 	for (uint64_t round = 0;; round++) {
-		uint64_t now = frontbus_now_ns();
+		uint64_t now = clock_now_ns();
 
 		if (now >= until || (round % 1024 == 0 && guest_must_stop(g)))
 			return now;
@@ -92,10 +93,10 @@ static uint64_t send_until(struct guest *g, struct netfront *nf, const struct ne
 /* Waits until the back end has answered every slot. */
 static bool drain_tx(struct guest *g, struct netfront *nf)
 {
-	uint64_t until = frontbus_now_ns() + UINT64_C(5000000000);
+	uint64_t until = clock_now_ns() + UINT64_C(5000000000);
 
 	while (netfront_tx_outstanding(nf)) {
-		if (frontbus_now_ns() > until || g->bus.is_stopping)
+		if (clock_now_ns() > until || g->bus.is_stopping)
 			return false;
 		if (netfront_wait(nf, false, NETFRONT_SLOTS, 100) < 0)
 			return false;
@@ -129,7 +130,7 @@ int guest_net_send(struct guest *g, int argc, char **argv)
 	for (unsigned i = 0; i < BURST; i++)
 		pkts[i] = (struct netfront_packet){frame, (uint32_t)bytes};
 	guest_say(g, "ready");
-	start = frontbus_now_ns();
+	start = clock_now_ns();
 	end = send_until(g, nf, pkts, start + seconds * UINT64_C(1000000000));
 	if (end && !drain_tx(g, nf))
 		guest_say(g, "the back end has not answered all frames");
@@ -181,7 +182,7 @@ struct tally {
 
 static void count_burst(struct tally *t, const struct netfront_packet pkts[], unsigned n)
 {
-	t->last_ns = frontbus_now_ns();
+	t->last_ns = clock_now_ns();
 	for (unsigned i = 0; i < n; i++) {
 		if (!is_ours(pkts[i].data))
 			continue;
@@ -195,13 +196,13 @@ static void count_burst(struct tally *t, const struct netfront_packet pkts[], un
 /* Receives for so long, from the first frame on. */
 static int receive_for(struct guest *g, struct netfront *nf, uint64_t ns, struct tally *t)
 {
-	uint64_t begun = frontbus_now_ns();
+	uint64_t begun = clock_now_ns();
 	struct netfront_packet pkts[BURST];
 	uint8_t *buffers = alloc_buffers(g, pkts);
 	int rc = buffers ? 0 : -ENOMEM;
 
 	for (uint64_t round = 0; rc >= 0; round++) {
-		uint64_t now = frontbus_now_ns();
+		uint64_t now = clock_now_ns();
 
 		if (t->packets ? now - t->first_ns >= ns : now - begun >= START_TIMEOUT_MS * UINT64_C(1000000))
 			break;
@@ -256,8 +257,8 @@ int guest_net_echo(struct guest *g, int argc, char **argv)
 	buffers = alloc_buffers(g, pkts);
 	announce(nf);
 	guest_say(g, "ready");
-	until = frontbus_now_ns() + seconds * UINT64_C(1000000000);
-	while (buffers && rc >= 0 && frontbus_now_ns() < until && !guest_must_stop(g)) {
+	until = clock_now_ns() + seconds * UINT64_C(1000000000);
+	while (buffers && rc >= 0 && clock_now_ns() < until && !guest_must_stop(g)) {
 		rc = receive(nf, pkts, 50);
 		for (int i = 0; i < rc; i++) {
 			uint8_t *frame = pkts[i].data;
@@ -278,12 +279,12 @@ int guest_net_echo(struct guest *g, int argc, char **argv)
 static int64_t one_round_trip(struct netfront *nf, uint8_t *frame, struct netfront_packet pkts[BURST], uint64_t n)
 {
 	struct netfront_packet pkt = {frame, 64};
-	uint64_t start = frontbus_now_ns();
+	uint64_t start = clock_now_ns();
 
 	memcpy(frame + 14, &n, sizeof(n));
 	if (!netfront_tx_burst(nf, &pkt, 1))
 		return 0;
-	while (frontbus_now_ns() - start < UINT64_C(1000000000)) {
+	while (clock_now_ns() - start < UINT64_C(1000000000)) {
 		int got = receive(nf, pkts, 100);
 
 		if (got < 0)
@@ -291,7 +292,7 @@ static int64_t one_round_trip(struct netfront *nf, uint8_t *frame, struct netfro
 		for (int i = 0; i < got; i++)
 			if (is_ours(pkts[i].data) && !memcmp((uint8_t *)pkts[i].data + 14, &n, sizeof(n)) &&
 			    !memcmp(pkts[i].data, nf->mac, 6))
-				return (int64_t)(frontbus_now_ns() - start);
+				return (int64_t)(clock_now_ns() - start);
 	}
 	return 0;
 }

@@ -1,6 +1,7 @@
 /*
  * tools/guest_replay.c - a capture off a disk into the network, and the network into a capture on a disk.
  */
+#include "hv/clock.h"
 #include "tools/guest.h"
 #include "tools/guest_pcap.h"
 
@@ -61,7 +62,7 @@ static int send_frame(struct guest *g, struct netfront *nf, const struct netfron
 static int pace(struct guest *g, uint64_t until)
 {
 	for (;;) {
-		uint64_t now = frontbus_now_ns();
+		uint64_t now = clock_now_ns();
 
 		if (guest_must_stop(g))
 			return -EINTR;
@@ -92,7 +93,7 @@ static int wait_answers(struct guest *g, struct netfront *nf)
 static int send_all(struct guest *g, struct guest_pcap_reader *r, struct netfront *nf, uint64_t rate)
 {
 	static uint8_t frame[PCAP_MAX_PACKET];
-	uint64_t start = frontbus_now_ns();
+	uint64_t start = clock_now_ns();
 	uint32_t len;
 	int rc;
 
@@ -183,7 +184,7 @@ static int64_t receive_all(struct guest *g, struct netfront *nf, struct guest_pc
 {
 	struct netfront_packet pkts[BURST];
 	uint8_t *room = malloc((size_t)BURST * ROOM);
-	uint64_t last = frontbus_now_ns();
+	uint64_t last = clock_now_ns();
 	int64_t got = 0;
 	int rc = room ? 0 : -ENOMEM;
 
@@ -197,8 +198,8 @@ static int64_t receive_all(struct guest *g, struct netfront *nf, struct guest_pc
 		for (unsigned i = 0; !rc && i < n; i++, got++)
 			rc = guest_pcap_append(w, wall_clock_ns(), pkts[i].data, pkts[i].len);
 		if (n)
-			last = frontbus_now_ns();
-		else if (frontbus_now_ns() - last > timeout_ns)
+			last = clock_now_ns();
+		else if (clock_now_ns() - last > timeout_ns)
 			break;
 		else if (netfront_wait(nf, true, 0, 100) < 0)
 			rc = -ENODEV;
