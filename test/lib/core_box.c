@@ -234,3 +234,18 @@ void core_box_attach(struct core_client *dom0, struct domain *d, const char *nam
 	MUST(!core_client_hello(dom0->box, guest, LOCAL_KIND_ATTACH, name));
 	MUST(guest->welcome.domid == d->domid);
 }
+
+void core_pair_init(struct core_pair *pair, bool with_run_dir)
+{
+	core_box_init(&pair->box, with_run_dir);
+	MUST(!core_client_hello(&pair->box, &pair->dom0, LOCAL_KIND_DOM0, NULL));
+	pair->d = core_box_domain(&pair->dom0, "guest");
+	core_box_attach(&pair->dom0, pair->d, "guest", &pair->guest);
+}
+
+void core_pair_finish(struct core_pair *pair)
+{
+	core_client_close(&pair->guest);
+	core_client_close(&pair->dom0);
+	core_box_finish(&pair->box);
+}

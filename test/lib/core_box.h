@@ -52,4 +52,15 @@ struct domain *core_box_domain(struct core_client *dom0, const char *name);
 void core_box_attach(struct core_client *dom0, struct domain *d, const char *name, struct core_client *guest);
 long core_client_domctl(struct core_client *dom0, unsigned cmd, domid_t domid);
 
+/* What most tests begin with: a core, Domain-0, and a guest that runs. */
+struct core_pair {
+	struct core_box box;
+	struct core_client dom0, guest;
+	struct domain *d;
+};
+
+/* As core_box_init. */
+void core_pair_init(struct core_pair *pair, bool with_run_dir);
+void core_pair_finish(struct core_pair *pair);
+
 #endif

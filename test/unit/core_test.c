@@ -29,31 +29,18 @@
 #define GOOD 4096u
 #define BAD (UINT64_C(1) << 40)
 
-struct fixture {
-	struct core_box box;
-	struct core_client dom0, guest;
-	struct domain *d;
-};
-
 static int setup(void **state)
 {
-	static struct fixture f;
+	static struct core_pair f;
 
-	core_box_init(&f.box, false);
-	assert_int_equal(core_client_hello(&f.box, &f.dom0, LOCAL_KIND_DOM0, NULL), 0);
-	f.d = core_box_domain(&f.dom0, "guest");
-	core_box_attach(&f.dom0, f.d, "guest", &f.guest);
+	core_pair_init(&f, false);
 	*state = &f;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct fixture *f = *state;
-
-	core_client_close(&f->guest);
-	core_client_close(&f->dom0);
-	core_box_finish(&f->box);
+	core_pair_finish(*state);
 	return 0;
 }
 
@@ -98,7 +85,7 @@ static const struct {
 
 static void every_call_is_answered_as_its_caller_deserves(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
 		struct core_client *client = calls[i].is_guest ? &f->guest : &f->dom0;
@@ -113,7 +100,7 @@ static void every_call_is_answered_as_its_caller_deserves(void **state)
 
 static void messages_of_other_sizes_get_einval(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	char message[256] = {0};
 	struct local_return ret;
 
@@ -143,7 +130,7 @@ static void wrong_hellos_are_turned_away(void **state)
 		{{LOCAL_MAGIC, LOCAL_VERSION, LOCAL_KIND_ATTACH, "guest"}, sizeof(struct local_hello), -EBUSY},
 		{{LOCAL_MAGIC, LOCAL_VERSION, LOCAL_KIND_DOM0, ""}, sizeof(struct local_hello) - 1, -EPROTO},
 	};
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct core_client c = {.box = &f->box};
@@ -165,7 +152,7 @@ static void wrong_hellos_are_turned_away(void **state)
 
 static void a_guest_names_only_itself(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct domain *other = core_box_domain(&f->dom0, "other");
 	struct xen_hvm_param param = {.domid = other->domid, .index = HVM_PARAM_STORE_PFN};
 	struct evtchn_alloc_unbound alloc = {.dom = other->domid, .remote_dom = 0};
@@ -190,7 +177,7 @@ static void a_guest_names_only_itself(void **state)
 
 static void fds_from_a_guest_are_closed(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	int ends[2];
 	char byte;
 
@@ -204,7 +191,7 @@ static void fds_from_a_guest_are_closed(void **state)
 
 static void domids_count_up_and_come_round(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	domid_t first = core_box_domain(&f->dom0, "a")->domid;
 
 	assert_int_equal(core_client_domctl(&f->dom0, XEN_DOMCTL_destroydomain, first), 0);
@@ -216,7 +203,7 @@ static void domids_count_up_and_come_round(void **state)
 
 static void a_half_built_domain_ends_with_its_builder(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct core_client builder;
 	domid_t paused, running;
 	struct domain *d;
@@ -233,7 +220,7 @@ static void a_half_built_domain_ends_with_its_builder(void **state)
 
 static void an_owned_domain_stays_until_its_owner_goes(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	domid_t domid = f->d->domid;
 	struct core_client owner;
 	struct local_domid own = {.domid = domid};
@@ -252,7 +239,7 @@ static void an_owned_domain_stays_until_its_owner_goes(void **state)
 
 static void a_guest_that_shuts_down_is_answered_and_then_gone(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	domid_t domid = f->d->domid;
 	struct sched_shutdown op = {.reason = SHUTDOWN_MAX + 1};
 	const char *value;
@@ -268,7 +255,7 @@ static void a_guest_that_shuts_down_is_answered_and_then_gone(void **state)
 
 static void an_attached_process_that_ends_is_a_crash(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct local_domid own = {.domid = f->d->domid};
 
 	assert_int_equal(core_client_op(&f->dom0, LOCAL_HYPERCALL, LOCAL_OP_own, &own, sizeof(own)), 0);
@@ -280,7 +267,7 @@ static void an_attached_process_that_ends_is_a_crash(void **state)
 
 static void an_attaching_process_waits_for_the_unpause(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct domain *d = core_box_domain(&f->dom0, "later");
 	domid_t domid = d->domid;
 	struct local_welcome w;
@@ -302,7 +289,7 @@ static void an_attaching_process_waits_for_the_unpause(void **state)
 
 static void a_mapped_domain_dies_only_when_the_last_mapper_lets_go(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	domid_t domid = f->d->domid;
 	struct core_client second;
 	struct local_welcome w = {.domid = domid};
@@ -325,7 +312,7 @@ static void a_mapped_domain_dies_only_when_the_last_mapper_lets_go(void **state)
 
 static void fourteen_processes_may_map_a_domain(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct core_client clients[GRANT_MAX_SLOTS + 1];
 
 	for (unsigned i = 0; i <= GRANT_MAX_SLOTS; i++) {
@@ -343,7 +330,7 @@ static void fourteen_processes_may_map_a_domain(void **state)
 
 static void pauses_are_counted(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	domid_t domid = f->d->domid;
 
 	assert_int_equal(core_client_domctl(&f->dom0, XEN_DOMCTL_unpausedomain, domid), -EINVAL);
@@ -372,7 +359,7 @@ static void impossible_domains_are_refused(void **state)
 		{1, -1, 2, XEN_DOMCTL_INTERFACE_VERSION, -EOPNOTSUPP},
 		{1, -1, 1, XEN_DOMCTL_INTERFACE_VERSION + 1, -EACCES},
 	};
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct xen_domctl op = {.cmd = XEN_DOMCTL_createdomain, .interface_version = cases[i].version};
@@ -408,7 +395,7 @@ static long reserve(struct core_client *c, uint64_t cmd, domid_t domid, unsigned
 
 static void frames_given_back_read_as_zeros_and_can_be_taken_again(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	static const uint64_t frames[4] = {100, 101, 102, 100};
 	uint8_t *page = f->guest.area + 100 * 4096;
 
@@ -423,7 +410,7 @@ static void frames_given_back_read_as_zeros_and_can_be_taken_again(void **state)
 
 static void a_guest_cannot_grow(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	static const uint64_t beyond[4] = {1024};
 	static const uint64_t wild[4] = {UINT64_MAX - 1};
 
@@ -437,7 +424,7 @@ static void a_guest_cannot_grow(void **state)
 
 static void ram_stays_within_the_quota(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct domain *d = core_box_domain(&f->dom0, "more");
 	static const uint64_t next[4] = {1024};
 	static const uint64_t gap[4] = {1025};
@@ -452,7 +439,7 @@ static void ram_stays_within_the_quota(void **state)
 
 static void memory_cannot_be_shrunk_under_a_mapper(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct stat st;
 	const int fds[] = {f->d->ram.extent[0].fd, f->d->shared.fd, f->d->private.fd};
 
@@ -467,7 +454,7 @@ static void memory_cannot_be_shrunk_under_a_mapper(void **state)
 
 static void grant_questions_are_answered(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct gnttab_query_size query = {.dom = DOMID_SELF};
 	struct gnttab_set_version set = {.version = 2};
 	struct gnttab_get_version get = {.dom = DOMID_SELF};
@@ -487,7 +474,7 @@ static void grant_questions_are_answered(void **state)
 
 static void one_guest_copies_what_another_granted_it(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct domain *giver = core_box_domain(&f->dom0, "giver");
 	struct grant_entry_v1 *entries = (void *)((uint8_t *)giver->shared.base + 4096);
 	struct gnttab_copy copy = {.len = 100, .flags = GNTCOPY_source_gref};
@@ -515,7 +502,7 @@ static void one_guest_copies_what_another_granted_it(void **state)
 
 static void messages_can_be_read_back(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct {
 		struct xen_sysctl op;
 		char text[512];

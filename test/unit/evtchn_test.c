@@ -24,31 +24,18 @@
 
 #define ARG 4096u
 
-struct fixture {
-	struct core_box box;
-	struct core_client dom0, guest;
-	struct domain *d;
-};
-
 static int setup(void **state)
 {
-	static struct fixture f;
+	static struct core_pair f;
 
-	core_box_init(&f.box, true);
-	assert_int_equal(core_client_hello(&f.box, &f.dom0, LOCAL_KIND_DOM0, NULL), 0);
-	f.d = core_box_domain(&f.dom0, "guest");
-	core_box_attach(&f.dom0, f.d, "guest", &f.guest);
+	core_pair_init(&f, true);
 	*state = &f;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct fixture *f = *state;
-
-	core_client_close(&f->guest);
-	core_client_close(&f->dom0);
-	core_box_finish(&f->box);
+	core_pair_finish(*state);
 	return 0;
 }
 
@@ -108,14 +95,14 @@ static uint64_t take(int fd)
 	return read(fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
 }
 
-static bool guest_has(struct fixture *f, evtchn_port_t port)
+static bool guest_has(struct core_pair *f, evtchn_port_t port)
 {
 	return evtchn_take_one(&f->d->events, port);
 }
 
 static void an_event_travels_both_ways(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	evtchn_port_t guest_port = alloc_port(&f->guest, DOMID_SELF, 0), port;
 	int to_dom0, at_dom0;
 	uint64_t one = 1;
@@ -139,7 +126,7 @@ static void an_event_travels_both_ways(void **state)
 
 static void what_was_sent_before_the_bind_is_not_lost(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	evtchn_port_t guest_port = alloc_port(&f->guest, DOMID_SELF, 0), port;
 	int at_dom0;
 
@@ -152,7 +139,7 @@ static void what_was_sent_before_the_bind_is_not_lost(void **state)
 
 static void a_port_whose_other_end_went_can_be_bound_again(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	evtchn_port_t guest_port = alloc_port(&f->guest, DOMID_SELF, 0), port;
 	struct core_client back;
 	int to_dom0 = (int)event_fd(&f->guest, guest_port), at_dom0;
@@ -179,7 +166,7 @@ static void a_port_whose_other_end_went_can_be_bound_again(void **state)
 
 static void only_the_domain_that_was_named_may_bind(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct domain *other = core_box_domain(&f->dom0, "other");
 	evtchn_port_t for_other = alloc_port(&f->guest, DOMID_SELF, other->domid);
 	evtchn_port_t own = alloc_port(&f->guest, DOMID_SELF, DOMID_SELF), port;
@@ -207,7 +194,7 @@ static void only_the_domain_that_was_named_may_bind(void **state)
 
 static void a_port_is_its_connections_own(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	evtchn_port_t port = alloc_port(&f->dom0, DOMID_SELF, f->d->domid);
 	struct core_client second;
 
@@ -222,7 +209,7 @@ static void a_port_is_its_connections_own(void **state)
 
 static void a_guest_has_as_many_ports_as_it_was_given(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct evtchn_alloc_unbound a = {.dom = DOMID_SELF, .remote_dom = DOMID_SELF};
 	struct evtchn_reset r = {.dom = DOMID_SELF};
 	unsigned nr = 0;
@@ -241,7 +228,7 @@ static void a_guest_has_as_many_ports_as_it_was_given(void **state)
 
 static void a_new_port_has_no_old_event(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	evtchn_port_t port = alloc_port(&f->guest, DOMID_SELF, DOMID_SELF);
 
 	evtchn_set_mask(&f->d->events, port);
@@ -254,7 +241,7 @@ static void a_new_port_has_no_old_event(void **state)
 
 static void virqs_and_ipis_are_bound_once_and_by_those_who_may(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct evtchn_bind_virq v = {.virq = VIRQ_DOM_EXC};
 	struct evtchn_bind_ipi i = {.vcpu = 1};
 	struct evtchn_bind_vcpu bv;
@@ -289,7 +276,7 @@ static void virqs_and_ipis_are_bound_once_and_by_those_who_may(void **state)
 
 static void moving_a_port_to_another_vcpu_takes_its_event_along(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	evtchn_port_t port = alloc_port(&f->guest, DOMID_SELF, DOMID_SELF);
 	struct evtchn_bind_vcpu b = {.port = port, .vcpu = 1};
 
@@ -303,7 +290,7 @@ static void moving_a_port_to_another_vcpu_takes_its_event_along(void **state)
 
 static void unmasking_delivers_what_came_meanwhile(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	evtchn_port_t port = alloc_port(&f->guest, DOMID_SELF, DOMID_SELF);
 
 	evtchn_set_mask(&f->d->events, port);
@@ -315,7 +302,7 @@ static void unmasking_delivers_what_came_meanwhile(void **state)
 
 /* ---- sleep --------------------------------------------------------------------------------------------------------- */
 
-static long poll_port(struct fixture *f, unsigned nr, evtchn_port_t port, uint64_t timeout)
+static long poll_port(struct core_pair *f, unsigned nr, evtchn_port_t port, uint64_t timeout)
 {
 	struct {
 		struct sched_poll p;
@@ -326,7 +313,7 @@ static long poll_port(struct fixture *f, unsigned nr, evtchn_port_t port, uint64
 	return core_client_op(&f->guest, __HYPERVISOR_sched_op, SCHEDOP_poll, &arg, sizeof(arg));
 }
 
-static long late_answer(struct fixture *f)
+static long late_answer(struct core_pair *f)
 {
 	struct local_return ret;
 
@@ -336,7 +323,7 @@ static long late_answer(struct fixture *f)
 
 static void a_polling_guest_is_answered_when_the_event_comes(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	evtchn_port_t port = alloc_port(&f->guest, DOMID_SELF, DOMID_SELF), none = 900;
 
 	evtchn_set_mask(&f->d->events, port);
@@ -359,7 +346,7 @@ static bool answered(void *arg)
 
 static void a_poll_ends_with_its_time(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	evtchn_port_t port = alloc_port(&f->guest, DOMID_SELF, DOMID_SELF);
 	struct timespec now;
 	long ret;
@@ -373,7 +360,7 @@ static void a_poll_ends_with_its_time(void **state)
 
 static void a_blocked_guest_wakes_for_any_event_and_its_calls_wait(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	evtchn_port_t port = alloc_port(&f->guest, DOMID_SELF, DOMID_SELF);
 	struct local_call call = {.nr = __HYPERVISOR_xen_version, .arg = {7 /* page size */}};
 	struct local_return ret;
@@ -389,7 +376,7 @@ static void a_blocked_guest_wakes_for_any_event_and_its_calls_wait(void **state)
 
 static void a_sleeping_guest_can_be_destroyed(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	domid_t domid = f->d->domid;
 
 	assert_int_equal(core_client_call(&f->guest, __HYPERVISOR_sched_op, SCHEDOP_block, 0, 0, -1), -EINPROGRESS);
@@ -399,14 +386,14 @@ static void a_sleeping_guest_can_be_destroyed(void **state)
 
 static bool timer_came(void *arg)
 {
-	struct fixture *f = arg;
+	struct core_pair *f = arg;
 
 	return evtchn_is_pending(&f->d->events, 1);
 }
 
 static void the_timer_virq_comes_when_it_was_asked_for(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct evtchn_bind_virq v = {.virq = VIRQ_TIMER};
 
 	assert_int_equal(op(&f->guest, EVTCHNOP_bind_virq, &v, sizeof(v)), 0);
@@ -418,7 +405,7 @@ static void the_timer_virq_comes_when_it_was_asked_for(void **state)
 
 /* ---- physical interrupts ------------------------------------------------------------------------------------------- */
 
-static long call_with_fd(struct fixture *f, uint64_t nr, uint64_t cmd, void *arg, size_t bytes, int fd)
+static long call_with_fd(struct core_pair *f, uint64_t nr, uint64_t cmd, void *arg, size_t bytes, int fd)
 {
 	long ret;
 
@@ -430,7 +417,7 @@ static long call_with_fd(struct fixture *f, uint64_t nr, uint64_t cmd, void *arg
 
 static void a_device_interrupts_once_for_each_eoi(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct physdev_map_pirq map = {.domid = DOMID_SELF, .pirq = -1};
 	struct evtchn_bind_pirq bind_op;
 	struct physdev_eoi eoi;
@@ -465,7 +452,7 @@ static void a_device_interrupts_once_for_each_eoi(void **state)
 
 static void a_pirq_bound_with_its_device_ends_with_its_port(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct evtchn_bind_pirq b = {0};
 	int device = eventfd(1, EFD_NONBLOCK), at_dom0;
 
@@ -483,7 +470,7 @@ static void a_pirq_bound_with_its_device_ends_with_its_port(void **state)
 
 #define CONSOLE_FRAME 5
 
-static struct xencons_interface *start_console(struct fixture *f, struct domain **d, struct core_client *guest)
+static struct xencons_interface *start_console(struct core_pair *f, struct domain **d, struct core_client *guest)
 {
 	*d = core_box_domain(&f->dom0, "talker");
 	(*d)->param[HVM_PARAM_CONSOLE_PFN] = CONSOLE_FRAME;
@@ -492,7 +479,7 @@ static struct xencons_interface *start_console(struct fixture *f, struct domain 
 	return (void *)(guest->area + CONSOLE_FRAME * 4096);
 }
 
-static int open_reader(struct fixture *f, const struct domain *d)
+static int open_reader(struct core_pair *f, const struct domain *d)
 {
 	struct local_domid arg = {.domid = d->domid};
 
@@ -503,7 +490,7 @@ static int open_reader(struct fixture *f, const struct domain *d)
 
 static void a_console_goes_to_the_log_and_to_its_reader_and_back(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct core_client guest;
 	struct domain *d;
 	struct xencons_interface *ring = start_console(f, &d, &guest);
@@ -541,7 +528,7 @@ static void a_console_goes_to_the_log_and_to_its_reader_and_back(void **state)
 
 static void an_impossible_console_index_ends_the_console_only(void **state)
 {
-	struct fixture *f = *state;
+	struct core_pair *f = *state;
 	struct core_client guest;
 	struct domain *d;
 	struct xencons_interface *ring = start_console(f, &d, &guest);
