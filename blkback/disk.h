@@ -8,7 +8,7 @@
  * submitted and gives back what is finished. When there is nothing to do it waits, in one system call, for a finished I/O or
  * for one of the wake fds (the guest's event, the control thread).
  *
- * Owns     an engine owns a struct disk_io, and the memory behind its iov, from submit until poll returns it.
+ * Owns     an engine owns a struct disk_io, its iov, and the memory behind them, from submit until poll returns it.
  * Runs in  open, close: control thread. All else: the queue's own thread, also create.
  * Fails    an I/O that fails is an I/O that finishes: io->error. Short reads and writes are continued here, never reported.
  */
@@ -22,23 +22,27 @@
 
 #include "rings/blkif.h"
 
-#define DISK_MAX_IOV BLKIF_MAX_SEGMENTS_PER_REQUEST
+#define DISK_MAX_IOV 4096u /* more than one system call takes (IOV_MAX): an engine does a long one in parts */
 #define DISK_NR_WAKE_FDS 2
 #define DISK_MAX_RETRIES 16
 
-enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH };
+/* The discards are only submitted to an image that can_discard and can_secure_discard. A secure one leaves nothing readable behind. */
+enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD, DISK_SECURE_DISCARD };
 
-/* One I/O. The owner fills op to iov; slot is its index in the owner's table, below depth, and never changes. */
+/*
+ * One I/O. The owner fills op to iov; slot is its index in the owner's table, below depth, and never changes. Offsets and
+ * lengths, those of each iov too, are multiples of 512 bytes; offset and left_bytes are multiples of the image's sector_bytes.
+ */
 struct disk_io {
 	uint32_t slot;
 	uint8_t op;      /* enum disk_op */
-	uint8_t nr_iov;  /* DISK_FLUSH: 0 */
-	uint8_t iov_at;  /* engine: the first that is not finished; the owner sets 0 */
 	uint8_t retries; /* engine; the owner sets 0 */
+	uint16_t nr_iov; /* reads and writes: at least 1, at most DISK_MAX_IOV; all else: 0 */
+	uint16_t iov_at; /* engine: the first that is not finished; the owner sets 0 */
 	int error;       /* engine: 0 or -errno, when poll returns it */
-	uint32_t left_bytes;   /* all iov together; the engine counts it down */
+	uint64_t left_bytes;   /* all iov together, or how much to discard; the engine counts it down */
 	uint64_t offset_bytes; /* in the image; inside it, checked by the owner; the engine counts it up */
-	struct iovec iov[DISK_MAX_IOV];
+	struct iovec *iov;     /* the owner's; the engine may change the entries that are left */
 };
 
 struct disk_image;

@@ -8,6 +8,7 @@
  *      wait:   poll(2) on the context's eventfd and the wake fds
  */
 #include <libaio.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -81,7 +82,7 @@ static void aio_submit(struct disk_queue *queue, struct disk_io *io)
 	struct aio_queue *q = (struct aio_queue *)queue;
 	struct iocb *cb = &q->iocbs[io->slot];
 	struct iovec *iov = &io->iov[io->iov_at];
-	int nr_iov = io->nr_iov - io->iov_at;
+	int left = io->nr_iov - io->iov_at, nr_iov = left < IOV_MAX ? left : IOV_MAX;
 
 	if (io->op == DISK_READ)
 		io_prep_preadv(cb, q->fd, iov, nr_iov, (long long)io->offset_bytes);

@@ -62,6 +62,7 @@ static int image_measure(struct disk_image *image, const char *path, char why[WH
 		return -EINVAL;
 	}
 	image->sectors = bytes / BLKIF_SECTOR_BYTES;
+	image->sector_bytes = image->physical_sector_bytes = BLKIF_SECTOR_BYTES;
 	return 0;
 fail:
 	snprintf(why, WHY_BYTES, "image %s cannot be measured: %s", path, strerror(errno));

@@ -16,7 +16,13 @@ struct disk_image {
 	int fd;
 	bool is_readonly;
 	bool is_direct;
-	uint64_t sectors; /* of 512 bytes */
+	uint64_t sectors; /* of 512 bytes, a whole number of sector_bytes */
+	uint32_t sector_bytes; /* what requests must be aligned to: 512 or 4096 */
+	uint32_t physical_sector_bytes; /* what is best for speed; at least sector_bytes */
+	bool can_discard;
+	bool can_secure_discard; /* implies can_discard */
+	uint32_t discard_granularity_bytes; /* with can_discard: what can be given back at once, a multiple of sector_bytes */
+	uint32_t discard_alignment_bytes;   /* where the first such piece begins */
 	const struct disk_engine *engine;
 	void *engine_data;
 };

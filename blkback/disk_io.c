@@ -6,7 +6,7 @@
 #include "blkback/disk.h"
 
 /* Skips bytes that are done; what remains starts at iov[iov_at]. */
-static void disk_io_advance(struct disk_io *io, uint32_t bytes)
+static void disk_io_advance(struct disk_io *io, uint64_t bytes)
 {
 	io->offset_bytes += bytes;
 	io->left_bytes -= bytes;
@@ -18,7 +18,7 @@ static void disk_io_advance(struct disk_io *io, uint32_t bytes)
 			v->iov_len -= bytes;
 			return;
 		}
-		bytes -= (uint32_t)v->iov_len;
+		bytes -= v->iov_len;
 		io->iov_at++;
 	}
 }
@@ -27,15 +27,15 @@ bool disk_io_answer(struct disk_io *io, int64_t result)
 {
 	if ((result == -EAGAIN || result == -EINTR) && io->retries++ < DISK_MAX_RETRIES)
 		return false;
-	if (result < 0 || io->op == DISK_FLUSH) {
+	if (result < 0 || io->op >= DISK_FLUSH) {
 		io->error = (int)result;
 		return true;
 	}
-	if (result == 0 || result > io->left_bytes) {
+	if (result == 0 || (uint64_t)result > io->left_bytes) {
 		io->error = -EIO;
 		return true;
 	}
-	disk_io_advance(io, (uint32_t)result);
+	disk_io_advance(io, (uint64_t)result);
 	io->error = 0;
 	return io->left_bytes == 0;
 }

@@ -14,6 +14,7 @@
  * Fails    what this kernel lacks (single issuer, deferred task work, registering) is done without.
  */
 #include <liburing.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -187,7 +188,7 @@ static int uring_fixed_index(struct uring_queue *q, const struct iovec *v)
 static void uring_prepare_transfer(struct uring_queue *q, struct io_uring_sqe *sqe, struct disk_io *io)
 {
 	const struct iovec *iov = &io->iov[io->iov_at];
-	unsigned nr_iov = io->nr_iov - io->iov_at;
+	unsigned left = io->nr_iov - io->iov_at, nr_iov = left < IOV_MAX ? left : IOV_MAX;
 	bool is_read = io->op == DISK_READ;
 	int fixed = nr_iov == 1 ? uring_fixed_index(q, iov) : -1;
 

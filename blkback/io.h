@@ -31,6 +31,7 @@ struct io_request {
 	uint8_t nr_segments;
 	uint16_t segment[BLKIF_MAX_SEGMENTS_PER_REQUEST]; /* first_sect << 8 | last_sect */
 	grant_handle_t handle[BLKIF_MAX_SEGMENTS_PER_REQUEST];
+	struct iovec iov[BLKIF_MAX_SEGMENTS_PER_REQUEST];
 };
 
 struct io_config {

@@ -25,6 +25,7 @@ int io_init(struct io *io, const struct io_config *config)
 		return -ENOMEM;
 	for (unsigned i = 0; i < io->nr_requests; i++) {
 		io->requests[i].disk.slot = i;
+		io->requests[i].disk.iov = io->requests[i].iov;
 		io->requests[i].next = i + 1 < io->nr_requests ? &io->requests[i + 1] : NULL;
 	}
 	io->free = io->requests;

@@ -19,6 +19,7 @@
 #define PAGES 64u
 #define SECTORS 4096u
 #define DEPTH 32u
+#define MAX_IOV 64u
 
 static const struct disk_engine *const engines[] = {&disk_uring, &disk_aio, &disk_mem};
 
@@ -28,6 +29,7 @@ struct rig {
 	struct disk_queue *queue;
 	uint8_t *ram; /* registered with the engine but for its last page */
 	struct disk_io io[DEPTH];
+	struct iovec iov[DEPTH][MAX_IOV];
 	int wake_fd[DISK_NR_WAKE_FDS];
 	char why[256], note[256];
 };
@@ -92,11 +94,13 @@ static struct disk_io *rig_submit(struct rig *r, unsigned slot, enum disk_op op,
 {
 	struct disk_io *io = &r->io[slot];
 
-	*io = (struct disk_io){.slot = slot, .op = op, .nr_iov = (uint8_t)nr_iov, .offset_bytes = sector * BLKIF_SECTOR_BYTES};
+	assert_true(nr_iov <= MAX_IOV);
+	*io = (struct disk_io){.slot = slot, .op = op, .nr_iov = (uint16_t)nr_iov, .iov = r->iov[slot]};
+	io->offset_bytes = sector * BLKIF_SECTOR_BYTES;
 	io->error = 12345;
 	for (unsigned i = 0; i < nr_iov; i++) {
 		io->iov[i] = iov[i];
-		io->left_bytes += (uint32_t)iov[i].iov_len;
+		io->left_bytes += iov[i].iov_len;
 	}
 	r->queue->engine->submit(r->queue, io);
 	return io;
@@ -369,11 +373,8 @@ static void a_short_answer_is_continued_where_it_ended(void **state)
 	static char memory[4096];
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct disk_io io = {.op = DISK_WRITE,
-				     .nr_iov = 3,
-				     .left_bytes = 3072,
-				     .offset_bytes = 4096,
-				     .iov = {{memory, 1024}, {memory + 1024, 1024}, {memory + 2048, 1024}}};
+		struct iovec iov[] = {{memory, 1024}, {memory + 1024, 1024}, {memory + 2048, 1024}};
+		struct disk_io io = {.op = DISK_WRITE, .nr_iov = 3, .left_bytes = 3072, .offset_bytes = 4096, .iov = iov};
 
 		assert_int_equal(disk_io_answer(&io, cases[i].result), cases[i].finished);
 		assert_int_equal(io.error, cases[i].error);
