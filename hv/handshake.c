@@ -62,7 +62,7 @@ static enum stage stage_of(const struct handshake *h)
 		return CLOSED;
 	if (h->connected)
 		return CONNECTED;
-	return h->prepared || (h->driver->is_back && h->own == XenbusStateInitWait) ? READY : NEW;
+	return h->prepared || h->is_takeover || (h->driver->is_back && h->own == XenbusStateInitWait) ? READY : NEW;
 }
 
 /* The state in that directory; 0 when there is none, NONSENSE when it is not one. */
@@ -167,7 +167,10 @@ static void publish(struct handshake *h)
 
 static void connect_ends(struct handshake *h)
 {
-	if (call_driver(h, h->driver->connect, "connecting"))
+	int err = call_driver(h, h->driver->connect, h->is_takeover ? "taking over" : "connecting");
+
+	h->is_takeover = false;
+	if (err)
 		return;
 	h->connected = true;
 	if (switch_state(h, XenbusStateConnected))
@@ -364,7 +367,7 @@ static void own_watch_path(const struct handshake *h, unsigned i, char path[size
 
 static unsigned nr_own_watches(const struct handshake *h)
 {
-	return h->is_own_watched ? 0 : h->driver->is_back ? 2 : 1;
+	return h->bus & HANDSHAKE_OWN_WATCHED ? 0 : h->driver->is_back ? 2 : 1;
 }
 
 static void unwatch_own(struct handshake *h, unsigned nr)
@@ -397,9 +400,30 @@ static int watch_both(struct handshake *h)
 	return err;
 }
 
+/* A back end that leaves with all answered says so here. */
+#define DETACHED_KEY "detached"
+
+/* Both ends were Connected under an earlier back end: run() finds us ready to connect. */
+static bool take_over(struct handshake *h)
+{
+	unsigned other = read_state(h, STORE_NO_TX, h->other_path);
+	char path[sizeof(h->own_path) + sizeof(DETACHED_KEY) + 1];
+	uint64_t detached = 0;
+
+	if (!(h->bus & HANDSHAKE_TAKE_OVER) || (other != XenbusStateConnected && other != XenbusStateInitialised))
+		return false;
+	snprintf(path, sizeof(path), "%s/" DETACHED_KEY, h->own_path);
+	store_client_read_uint(h->store, STORE_NO_TX, &detached, "%s", path);
+	store_client_rm(h->store, STORE_NO_TX, path);
+	h->is_takeover = true;
+	h->is_unclean = detached == 0;
+	h->own = XenbusStateConnected;
+	return true;
+}
+
 /*
  * What the store says of our own end is from an earlier life, or the toolstack's. A front end begins anew. A back end that
- * had got as far as a ring does not know where the last one stopped in it: it closes, and waits for a new beginning.
+ * had got as far as a ring takes it over where it may; else it closes, and waits for a new beginning.
  */
 static int begin(struct handshake *h)
 {
@@ -412,6 +436,8 @@ static int begin(struct handshake *h)
 		h->barred = h->own == XenbusStateUnknown; /* the back end's Closed, and its error, are of the earlier life */
 		return switch_state(h, XenbusStateInitialising);
 	}
+	if (state == XenbusStateConnected && take_over(h))
+		return 0;
 	h->own = state == XenbusStateClosed ? XenbusStateClosed : XenbusStateInitialising;
 	if (state == XenbusStateConnected || state == XenbusStateClosing)
 		switch_state(h, XenbusStateClosing);
@@ -419,7 +445,7 @@ static int begin(struct handshake *h)
 }
 
 int handshake_start_on_bus(struct handshake *h, struct hv *hv, struct store_client *store,
-			   const struct handshake_driver *driver, const char *own_path, void *priv, bool is_own_watched)
+			   const struct handshake_driver *driver, const char *own_path, void *priv, unsigned bus)
 {
 	int err;
 
@@ -430,7 +456,7 @@ int handshake_start_on_bus(struct handshake *h, struct hv *hv, struct store_clie
 	h->hv = hv;
 	h->store = store;
 	h->priv = priv;
-	h->is_own_watched = is_own_watched;
+	h->bus = bus;
 	strcpy(h->own_path, own_path);
 	err = read_other_end(h);
 	if (!err)
@@ -446,15 +472,43 @@ int handshake_start_on_bus(struct handshake *h, struct hv *hv, struct store_clie
 int handshake_start(struct handshake *h, struct hv *hv, struct store_client *store, const struct handshake_driver *driver,
 		    const char *own_path, void *priv)
 {
-	return handshake_start_on_bus(h, hv, store, driver, own_path, priv, false);
+	return handshake_start_on_bus(h, hv, store, driver, own_path, priv, 0);
 }
 
-void handshake_stop(struct handshake *h)
+static void leave(struct handshake *h)
 {
 	unwatch_own(h, nr_own_watches(h));
 	store_client_unwatch(h->store, h->other_path, h->own_path);
 	undo(h);
+}
+
+void handshake_stop(struct handshake *h)
+{
+	leave(h);
 	if (!h->gone && h->own != XenbusStateClosed)
+		switch_state(h, XenbusStateClosed);
+}
+
+/* In a transaction for the same reason as a state: a directory that is being removed stays removed. */
+static int write_detached_if_there(struct store_client *store, uint32_t tx, void *arg)
+{
+	struct handshake *h = arg;
+
+	if (read_state(h, tx, h->own_path) != XenbusStateConnected)
+		return -ENOENT;
+	return store_client_printf(store, tx, h->own_path, DETACHED_KEY, "1");
+}
+
+void handshake_detach(struct handshake *h)
+{
+	bool was_connected = h->connected;
+
+	leave(h);
+	if (h->gone)
+		return;
+	if (was_connected && h->own == XenbusStateConnected)
+		store_client_transaction(h->store, write_detached_if_there, h);
+	else if (h->own == XenbusStateClosing)
 		switch_state(h, XenbusStateClosed);
 }
 

@@ -33,6 +33,8 @@ struct handshake_driver {
 	/*
 	 * Back: the front end's keys are there. Front: the back end is Connected (its keys are there). Own state
 	 * becomes Connected after it.
+	 * Back, with is_takeover: both ends are Connected, a back end that ran before has left; offer was not called. The rings
+	 * are taken over as they are (xxx_back_attach), with what the earlier one offered, which our own directory still says.
 	 */
 	int (*connect)(struct handshake *h);
 	/* Undoes publish and connect, whichever ran; must not touch the ring or the peer afterwards. */
@@ -57,7 +59,10 @@ struct handshake {
 	bool barred;      /* back: we closed by ourselves: no new beginning before the other end has been closed, too.
 			   * front: we begin anew, and the back end has not noticed yet */
 	bool in_callback; /* of the driver: handshake_fail only notes it, the close comes when it returns */
-	bool is_own_watched; /* somebody else (xenbus) watches own_path and calls handshake_event */
+	bool is_takeover; /* back: the connect() that runs, or comes, takes over a running device */
+	bool is_unclean;  /* with it: the last back end was killed. What it had taken and not answered may lie in the ring out of
+			   * order: a driver that cannot know that nothing is lost fails the device */
+	unsigned bus;     /* HANDSHAKE_* */
 	bool gone;        /* own or other directory vanished, or both are Closed and the device is not "online" */
 	void *priv;       /* the driver's */
 };
@@ -65,9 +70,12 @@ struct handshake {
 /* Reads where the other end is, sets watches (token: own_path), does the first step. -ENOENT: no such device. */
 int handshake_start(struct handshake *h, struct hv *hv, struct store_client *store, const struct handshake_driver *driver,
 		    const char *own_path, void *priv);
-/* The same for a bus that watches own_path itself and calls handshake_event for what it sees there. */
+#define HANDSHAKE_OWN_WATCHED 1u /* the bus watches own_path itself, and calls handshake_event for what it sees there */
+#define HANDSHAKE_TAKE_OVER 2u   /* a device that is Connected at both ends goes on */
+
+/* The same for a bus. */
 int handshake_start_on_bus(struct handshake *h, struct hv *hv, struct store_client *store,
-			   const struct handshake_driver *driver, const char *own_path, void *priv, bool is_own_watched);
+			   const struct handshake_driver *driver, const char *own_path, void *priv, unsigned bus);
 /* A watch fired with our token (path NULL: look at all of it): looks again and does what the table says, step by step until it rests. */
 void handshake_event(struct handshake *h, const char *path);
 /* Begins to close from our side. */
@@ -79,6 +87,11 @@ void handshake_close(struct handshake *h);
 void handshake_fail(struct handshake *h, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Unwatches; disconnects if need be, and leaves Closed behind (waits for nobody). */
 void handshake_stop(struct handshake *h);
+/*
+ * Unwatches and disconnects, and leaves the state as it is, for a back end with HANDSHAKE_TAKE_OVER that comes after this one.
+ * disconnect() must have answered all that was taken from the rings.
+ */
+void handshake_detach(struct handshake *h);
 
 /* Waits (guest, one device) until both ends are Connected. 0, -ETIMEDOUT, or -ENODEV (closed; the reason is in the error node). */
 int handshake_wait_connected(struct handshake *h, int timeout_ms);

@@ -16,9 +16,27 @@ domid_t hv_domid(const struct hv *hv)
 	return hv->domid;
 }
 
+const char *hv_platform(const struct hv *hv)
+{
+	return hv->platform;
+}
+
 bool hv_map_is_cheap(const struct hv *hv)
 {
 	return hv->map_is_cheap;
+}
+
+bool hv_keeps_devices(const struct hv *hv)
+{
+	return hv->keeps_devices;
+}
+
+int hv_counters(const struct hv *hv, struct hv_counters *out)
+{
+	if (!hv->ops->counters)
+		return -EOPNOTSUPP;
+	hv->ops->counters(hv, out);
+	return 0;
 }
 
 int hv_lost_fd(const struct hv *hv)
@@ -33,7 +51,7 @@ const char *hv_run_dir(const struct hv *hv)
 
 long hv_hypercall(struct hv *hv, unsigned nr, uint64_t cmd, void *arg, size_t bytes)
 {
-	return hv->ops->hypercall(hv, nr, cmd, arg, bytes);
+	return hv->ops->hypercall ? hv->ops->hypercall(hv, nr, cmd, arg, bytes) : -ENOSYS;
 }
 
 struct store_client *hv_store(struct hv *hv, int *err)

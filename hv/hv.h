@@ -27,24 +27,50 @@ struct hv;
 struct hv_peer;
 struct store_client;
 
+#define HV_WHY_BYTES 256
+
 struct hv_options {
-	const char *platform; /* "local"; NULL: found by itself */
+	const char *platform; /* "local", "xen"; NULL: found by itself */
 	const char *run_dir;  /* where sluiced's sockets are; NULL: $SLUICE_RUN_DIR, else /run/sluice */
 	const char *attach;   /* hv_open_guest: name of the created, still empty domain to become; NULL: we were spawned as one (fd 3) */
+	char *why;            /* HV_WHY_BYTES, or NULL: an open that fails leaves one sentence here, with the remedy */
 };
 
-/* Connects this process as part of Domain-0. -ENOENT, -ECONNREFUSED: no sluiced there; -EACCES: not allowed. */
+/* Connects this process as part of Domain-0. -ENOENT, -ECONNREFUSED: no sluiced, no xenstored; -EACCES: not allowed; -ENOTSUP: no such platform. */
 int hv_open_dom0(const struct hv_options *opt, struct hv **out);
-/* Connects this process as a guest domain. -ESRCH: no such domain; -EBUSY: the domain runs already. */
+/*
+ * Connects this process as a guest domain. -ESRCH: no such domain; -EBUSY: the domain runs already. Under Xen it is the domain
+ * that the process runs in, Domain-0 too.
+ */
 int hv_open_guest(const struct hv_options *opt, struct hv **out);
 /* Closes all that was opened through it; every mapped pointer is void afterwards. NULL is taken. */
 void hv_close(struct hv *hv);
 
 domid_t hv_domid(const struct hv *hv);
+/* "local" or "xen". */
+const char *hv_platform(const struct hv *hv);
+/* false: a map is a hypercall and a change of page tables. A data path then copies in batches, or keeps pages mapped. */
 bool hv_map_is_cheap(const struct hv *hv);
+/* A back end that stops leaves its devices Connected in the store, and the next one takes their rings over. */
+bool hv_keeps_devices(const struct hv *hv);
 /* Readable (EOF) when the hypervisor is gone or has destroyed this domain: then only hv_close is left to do. */
 int hv_lost_fd(const struct hv *hv);
 const char *hv_run_dir(const struct hv *hv);
+
+/* How often this process had to ask the hypervisor for something, since it was opened; the sum over all threads. */
+struct hv_counters {
+	uint64_t map_calls;     /* system calls, and */
+	uint64_t map_refs;      /* the grants that they mapped */
+	uint64_t unmap_calls;
+	uint64_t unmap_refs;
+	uint64_t copy_calls;
+	uint64_t copy_segments;
+	uint64_t notifies;
+	uint64_t events;
+};
+
+/* -EOPNOTSUPP: the platform asks nobody (local: its data path has no hypercalls to count). */
+int hv_counters(const struct hv *hv, struct hv_counters *out);
 
 /* A hypercall with Xen's number. arg, of bytes bytes, is copied in and out through the caller's argument area; NULL when there is none. */
 long hv_hypercall(struct hv *hv, unsigned nr, uint64_t cmd, void *arg, size_t bytes);

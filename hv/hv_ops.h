@@ -13,6 +13,9 @@ struct hv_ops {
 	void (*close)(struct hv *hv);
 	long (*hypercall)(struct hv *hv, unsigned nr, uint64_t cmd, void *arg, size_t bytes);
 	int (*store_open)(struct hv *hv, struct store_client **out);
+	void (*counters)(const struct hv *hv, struct hv_counters *out); /* may be NULL */
+	/* Back ends of that device type: this process is the only one from now on, until it ends. -EBUSY. May be NULL. */
+	int (*claim)(struct hv *hv, const char *type);
 
 	int (*pages_alloc)(struct hv *hv, unsigned nr, void **pages);
 	void (*pages_free)(struct hv *hv, void *pages, unsigned nr);
@@ -48,11 +51,13 @@ struct hv_ops {
 
 struct hv {
 	const struct hv_ops *ops;
+	const char *platform;
 	const char *run_dir;
 	struct store_client *store; /* NULL until the first hv_store; the platform's close closes it */
 	int lost_fd;
 	domid_t domid;
 	bool map_is_cheap;
+	bool keeps_devices;
 };
 
 struct hv_peer {

@@ -96,6 +96,7 @@ int hv_open_dom0(const struct hv_options *opt, struct hv **out)
 		goto close_link;
 	pthread_mutex_init(&d->lock, NULL);
 	d->notify_slowly = local_dom0_notify_slowly;
+	d->hv.platform = "local";
 	d->hv.ops = &local_dom0_ops;
 	d->hv.run_dir = d->run_dir;
 	d->hv.lost_fd = d->link.lost_fd;

@@ -90,6 +90,7 @@ static void describe(struct local_guest *g, const struct local_welcome *welcome)
 	g->notify_slowly = local_guest_notify_slowly;
 	g->hv = (struct hv){
 		.ops = &local_guest_ops,
+		.platform = "local",
 		.run_dir = g->run_dir,
 		.lost_fd = g->link.lost_fd,
 		.domid = (domid_t)welcome->domid,

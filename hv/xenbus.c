@@ -72,12 +72,12 @@ static struct device *find(struct xenbus *bus, const char *path)
 }
 
 /* Ends what runs of it; the entry stays. */
-static void retire(struct xenbus *bus, struct device *dev)
+static void retire(struct xenbus *bus, struct device *dev, void (*end)(struct handshake *h))
 {
 	if (!dev->is_live)
 		return;
 	dev->is_live = false;
-	handshake_stop(&dev->handshake);
+	end(&dev->handshake);
 	bus->driver->remove(bus, dev->handshake.priv);
 }
 
@@ -85,7 +85,6 @@ static void forget(struct xenbus *bus, struct device *dev)
 {
 	struct device **at = bucket_of(bus, dev->path);
 
-	retire(bus, dev);
 	while (*at != dev)
 		at = &(*at)->next;
 	*at = dev->next;
@@ -121,7 +120,8 @@ static void probe(struct xenbus *bus, struct device *dev)
 	}
 	/* Before the start: its callbacks look at the device through priv, which may point here. */
 	dev->is_live = true;
-	err = handshake_start_on_bus(&dev->handshake, bus->hv, bus->store, &bus->driver->handshake, dev->path, priv, true);
+	err = handshake_start_on_bus(&dev->handshake, bus->hv, bus->store, &bus->driver->handshake, dev->path, priv,
+				     HANDSHAKE_OWN_WATCHED | (hv_keeps_devices(bus->hv) ? HANDSHAKE_TAKE_OVER : 0));
 	if (err) {
 		dev->is_live = false;
 		if (err != -ENOENT)
@@ -153,7 +153,7 @@ static void meet(struct xenbus *bus, domid_t frontend, unsigned devid, const cha
 static void settle(struct xenbus *bus, struct device *dev)
 {
 	if (dev->is_live && dev->handshake.gone)
-		retire(bus, dev);
+		retire(bus, dev, handshake_stop);
 	if (!dev->is_live && !has_key(bus, dev->path, "state"))
 		forget(bus, dev);
 }
@@ -292,7 +292,9 @@ int xenbus_create(struct hv *hv, const struct xenbus_driver *driver, void *arg, 
 	bus->driver = driver;
 	bus->arg = arg;
 	snprintf(bus->base, sizeof(bus->base), "/local/domain/%u/backend/%s", hv_domid(hv), driver->handshake.type);
-	err = hv->ops->store_open(hv, &bus->store);
+	err = hv->ops->claim ? hv->ops->claim(hv, driver->handshake.type) : 0;
+	if (!err)
+		err = hv->ops->store_open(hv, &bus->store);
 	if (err)
 		goto free_bus;
 	err = store_client_watch(bus->store, bus->base, BUS_TOKEN);
@@ -308,14 +310,23 @@ free_bus:
 	return err;
 }
 
+static void close_and_stop(struct handshake *h)
+{
+	handshake_close(h);
+	handshake_stop(h);
+}
+
 void xenbus_destroy(struct xenbus *bus)
 {
+	void (*end)(struct handshake *h) = handshake_detach;
+
 	if (!bus)
 		return;
+	if (!hv_keeps_devices(bus->hv))
+		end = close_and_stop;
 	for (unsigned i = 0; i < BUCKETS; i++)
 		while (bus->bucket[i]) {
-			if (bus->bucket[i]->is_live)
-				handshake_close(&bus->bucket[i]->handshake);
+			retire(bus, bus->bucket[i], end);
 			forget(bus, bus->bucket[i]);
 		}
 	store_client_close(bus->store);

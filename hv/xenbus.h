@@ -23,9 +23,12 @@ struct xenbus_driver {
 	void (*remove)(struct xenbus *bus, void *priv);
 };
 
-/* Watches; devices that are there already are probed at once. arg comes back from xenbus_arg. */
+/* Watches; devices that are there already are probed at once. arg comes back from xenbus_arg. -EBUSY: another process serves this type. */
 int xenbus_create(struct hv *hv, const struct xenbus_driver *driver, void *arg, struct xenbus **out);
-/* Closes every device cleanly (Closing, Closed), waits for nobody. */
+/*
+ * Closes every device cleanly (Closing, Closed), waits for nobody. Where the platform keeps devices (hv_keeps_devices) they are
+ * disconnected and stay as they are in the store: the next xenbus_create takes them over.
+ */
 void xenbus_destroy(struct xenbus *bus);
 void *xenbus_arg(struct xenbus *bus);
 struct hv *xenbus_hv(struct xenbus *bus);

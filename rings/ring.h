@@ -177,6 +177,20 @@ static inline void ring_copy(void *dst, const void *src, size_t bytes)
                                                                                                                 \
 		return n <= b->mask + 1 - (b->req_cons - b->rsp_prod) ? (int)n : -EPROTO;                       \
 	}                                                                                                       \
+	/* Takes over an area in use where the last back half stopped, with all answered that it had taken. */  \
+	/* -EPROTO: more requests than slots. A front half that wrote into rsp_prod deceives itself alone. */   \
+	RING_FN int name##_back_attach(struct name##_back *b, void *area, size_t area_bytes)                    \
+	{                                                                                                       \
+		struct name##_back running;                                                                     \
+                                                                                                                \
+		name##_back_init(&running, area, area_bytes);                                                   \
+		running.rsp_prod = ring_peek(&running.sh->head.rsp_prod);                                       \
+		running.rsp_shown = running.req_cons = running.rsp_prod;                                        \
+		if (name##_back_pending(&running) < 0)                                                          \
+			return -EPROTO;                                                                         \
+		*b = running;                                                                                   \
+		return 0;                                                                                       \
+	}                                                                                                       \
 	/* Copies one request out. Only as many as pending said. */                                             \
 	RING_FN void name##_back_take(struct name##_back *b, req_type *req)                                     \
 	{                                                                                                       \
