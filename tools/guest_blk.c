@@ -2,8 +2,8 @@
  * tools/guest_blk.c - figures of a disk: random reads and writes at a depth, and a check that it keeps what it was given.
  */
 #include "hv/clock.h"
+#include "hv/histogram.h"
 #include "tools/guest.h"
-#include "tools/guest_histogram.h"
 
 #include <stdlib.h>
 
@@ -25,7 +25,7 @@ struct job {
 	uint64_t peak_depth;
 	struct blkfront_request req[MAX_DEPTH];
 	uint64_t started_ns[MAX_DEPTH];
-	struct guest_histogram latency;
+	struct histogram latency;
 };
 
 static uint64_t next_random(struct job *j)
@@ -82,7 +82,7 @@ static int run_job(struct job *j, uint64_t until)
 
 			j->completed++;
 			j->failed += done[i]->status != 0;
-			guest_histogram_add(&j->latency, now - j->started_ns[at]);
+			histogram_add(&j->latency, now - j->started_ns[at]);
 			if (now >= until || !submit_one(j, at, now))
 				out--;
 		}
@@ -99,9 +99,9 @@ static void say_job(struct guest *g, struct job *j, double seconds)
 	guest_figure(g, "blk_iops", (double)j->completed / seconds, "requests/s");
 	guest_figure(g, "blk_bandwidth", (double)j->completed * j->bytes / seconds / 1e6, "MB/s");
 	guest_figure(g, "blk_depth", (double)j->peak_depth, "requests");
-	guest_figure(g, "blk_latency_p50", (double)guest_histogram_permille(&j->latency, 500) / us, "us");
-	guest_figure(g, "blk_latency_p99", (double)guest_histogram_permille(&j->latency, 990) / us, "us");
-	guest_figure(g, "blk_latency_p99.9", (double)guest_histogram_permille(&j->latency, 999) / us, "us");
+	guest_figure(g, "blk_latency_p50", (double)histogram_permille(&j->latency, 500) / us, "us");
+	guest_figure(g, "blk_latency_p99", (double)histogram_permille(&j->latency, 990) / us, "us");
+	guest_figure(g, "blk_latency_p99.9", (double)histogram_permille(&j->latency, 999) / us, "us");
 	guest_figure(g, "blk_latency_max", (double)j->latency.max / us, "us");
 	guest_figure(g, "blk_notifications_per_1000_requests",
 		     j->completed ? 1000.0 * (double)c->notify_sent / (double)j->completed : 0, "notifications");

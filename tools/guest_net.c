@@ -5,8 +5,8 @@
  * local experiments; others are counted nowhere and answered by nobody.
  */
 #include "hv/clock.h"
+#include "hv/histogram.h"
 #include "tools/guest.h"
-#include "tools/guest_histogram.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -299,7 +299,7 @@ static int64_t one_round_trip(struct netfront *nf, uint8_t *frame, struct netfro
 
 int guest_net_ping(struct guest *g, int argc, char **argv)
 {
-	static struct guest_histogram h;
+	static struct histogram h;
 	struct netfront_packet pkts[BURST];
 	uint64_t count, lost = 0;
 	uint8_t frame[64] = {0};
@@ -320,7 +320,7 @@ int guest_net_ping(struct guest *g, int argc, char **argv)
 	for (uint64_t n = 1; buffers && rc >= 0 && n <= count && !guest_must_stop(g); n++) {
 		rc = one_round_trip(nf, frame, pkts, n);
 		if (rc > 0)
-			guest_histogram_add(&h, (uint64_t)rc);
+			histogram_add(&h, (uint64_t)rc);
 		else
 			lost++;
 	}
@@ -328,8 +328,8 @@ int guest_net_ping(struct guest *g, int argc, char **argv)
 	netfront_destroy(nf);
 	guest_figure(g, "net_ping_answered", (double)h.nr, "packets");
 	guest_figure(g, "net_ping_lost", (double)lost, "packets");
-	guest_figure(g, "net_ping_p50", (double)guest_histogram_permille(&h, 500) / 1000, "us");
-	guest_figure(g, "net_ping_p99", (double)guest_histogram_permille(&h, 990) / 1000, "us");
+	guest_figure(g, "net_ping_p50", (double)histogram_permille(&h, 500) / 1000, "us");
+	guest_figure(g, "net_ping_p99", (double)histogram_permille(&h, 990) / 1000, "us");
 	if (rc < 0)
 		return guest_fail(g, "vif %s: the back end went away", argv[0]);
 	return h.nr ? 0 : guest_fail(g, "no answer from %s", argv[2]);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "frontends/blkfront.h"
-#include "tools/guest_histogram.h"
+#include "hv/histogram.h"
 #include "tools/guest_pcap.h"
 
 struct memory_disk {
@@ -157,18 +157,18 @@ static void damaged_captures_are_told_apart(void **state)
 
 static void a_percentile_is_close_to_the_exact_one(void **state)
 {
-	static struct guest_histogram h;
+	static struct histogram h;
 	static const unsigned permille[] = {1, 100, 500, 900, 990, 999, 1000};
 
-	assert_int_equal(guest_histogram_permille(&h, 500), 0);
+	assert_int_equal(histogram_permille(&h, 500), 0);
 	for (uint64_t v = 1; v <= 1000000; v++)
-		guest_histogram_add(&h, v * 3);
+		histogram_add(&h, v * 3);
 	for (unsigned i = 0; i < ARRAY_LEN(permille); i++) {
-		double exact = permille[i] * 3000.0, got = (double)guest_histogram_permille(&h, permille[i]);
+		double exact = permille[i] * 3000.0, got = (double)histogram_permille(&h, permille[i]);
 
 		assert_true(got >= exact && got <= exact * 1.017);
 	}
-	assert_int_equal(guest_histogram_permille(&h, 1000), 3000000);
+	assert_int_equal(histogram_permille(&h, 1000), 3000000);
 }
 
 static void every_value_has_a_bucket_that_holds_it(void **state)
@@ -176,14 +176,14 @@ static void every_value_has_a_bucket_that_holds_it(void **state)
 	for (unsigned shift = 0; shift < 64; shift++) {
 		for (int64_t d = -1; d <= 1; d++) {
 			uint64_t v = (UINT64_C(1) << shift) + (uint64_t)d;
-			unsigned b = guest_histogram_bucket(v);
+			unsigned b = histogram_bucket(v);
 
 			assert_true(b < HISTOGRAM_BUCKETS);
-			assert_true(guest_histogram_value(b) >= v);
-			assert_true(b == 0 || guest_histogram_value(b - 1) < v);
+			assert_true(histogram_value(b) >= v);
+			assert_true(b == 0 || histogram_value(b - 1) < v);
 		}
 	}
-	assert_true(guest_histogram_bucket(UINT64_MAX) < HISTOGRAM_BUCKETS);
+	assert_true(histogram_bucket(UINT64_MAX) < HISTOGRAM_BUCKETS);
 }
 
 static void names_of_disks_are_xens(void **state)
