@@ -1,0 +1,203 @@
+#!/bin/bash
+# test/xen/run.sh - boots Debian's Xen under QEMU's software emulation and runs the cases in its Domain-0. `./dev test xen` calls it.
+#
+#   run.sh BUILD [--full] [CASE...]
+#
+# Each case is a script in cases/, run inside Domain-0; its head says what it proves, in which boot it takes part ("boot:"), how many
+# seconds it may take ("limit:"), and whether it is left out unless asked for ("full"). Cases of one boot run one after the other in one
+# Domain-0, since a boot and a guest's start are dear under emulation.
+#
+# Owns     BUILD/xen: packages and images (packages.sh, images.sh), logs/<case>.log, logs/<boot>.console of the last run.
+# Fails    exit 1: a case failed; 77: QEMU or a package is missing, said in one sentence; nothing has run then.
+set -u
+rig=$(dirname "$(readlink -f "$0")")
+. "$rig/packages.sh"
+. "$rig/images.sh"
+
+build=${1:?the build folder}
+shift
+cache=$(readlink -f "$build")/xen
+logs=$cache/logs
+token=rig$RANDOM$RANDOM$RANDOM
+full=no
+# Of one boot, in seconds: what comes before the first case and after the last.
+boot_seconds=90
+
+skip() {
+	echo "skipped: $*"
+	exit 77
+}
+
+# ---- cases ------------------------------------------------------------------------------------------------------------
+
+case_names() {
+	local file
+	for file in "$rig"/cases/*.sh; do
+		basename "$file" .sh
+	done
+}
+
+case_key() { sed -n "s/^# $2: *//p" "$rig/cases/$1.sh"; }
+case_is_full() { grep -q '^# full' "$rig/cases/$1.sh"; }
+
+boots_of() {
+	local name
+	for name in "$@"; do
+		case_key "$name" boot
+	done | sort -u
+}
+
+cases_of_boot() {
+	local boot=$1 name
+	shift
+	for name in "$@"; do
+		[ "$(case_key "$name" boot)" = "$boot" ] && echo "$name"
+	done
+}
+
+# ---- one boot ---------------------------------------------------------------------------------------------------------
+
+qemu_pid=''
+end_qemu() {
+	[ -n "$qemu_pid" ] || return 0
+	kill -KILL "$qemu_pid" 2>/dev/null
+	wait "$qemu_pid" 2>/dev/null
+	qemu_pid=''
+}
+trap end_qemu EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Without SMAP: with it, a PV kernel's own IRET faults in QEMU 7.2. eager-fpu: with lazy switching, registers leak between vcpus in the
+# emulator. One emulated processor: with two, PVH guests die early. Guests may still have several vcpus.
+start_qemu() {
+	local boot=$1 cases=$2 xen_arguments
+	xen_arguments="console=com1 com1=115200,8n1 dom0_mem=704M,max:704M dom0_max_vcpus=1 loglvl=info guest_loglvl=info noreboot spec-ctrl=eager-fpu"
+	xen_arguments+=" $(sed -n "s/^# $boot: *//p" "$rig/boots.txt" 2>/dev/null)"
+	setsid qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max,-smap -m 1500M -smp 1 -nodefaults -display none -no-reboot \
+		-serial "file:$logs/$boot.console" -serial "file:$logs/$boot.words" -kernel "$cache/images/xen" -append "$xen_arguments" \
+		-initrd "$cache/images/vmlinux console=hvc0 sluice.token=$token sluice.full=$full sluice.cases=$cases,$cache/images/domain0.cpio" \
+		</dev/null >"$logs/$boot.qemu" 2>&1 &
+	qemu_pid=$!
+}
+
+# The words of one case: what came between its begin and its end.
+case_words() {
+	awk -v begin="$token begin $2" -v end="$token end $2 " '
+		index($0, end) == 1 { exit }
+		inside
+		$0 == begin { inside = 1 }' "$logs/$1.words"
+}
+
+# show_verdict BOOT CASE STATUS SECONDS: a line of the table; of a failed case also what it said last and where all of it is.
+show_verdict() {
+	local log=$logs/$2.log
+	case_words "$1" "$2" >"$log"
+	case $3 in
+	passed) passed=$((passed + 1)) ;;
+	skipped) skipped=$((skipped + 1)) ;;
+	*) failed=$((failed + 1)) ;;
+	esac
+	printf '%-28s %-8s %6s\n' "$2" "$3" "$4"
+	if [ "$3" = failed ]; then
+		grep -vE '^(ok: |----)' "$log" | head -n 5 | sed 's/^/    /'
+		echo "    its log is $log, the console of Domain-0 and Xen $logs/$1.console"
+	elif [ "$3" = skipped ]; then
+		grep '^skipped: ' "$log" | sed 's/^/    /'
+	fi
+}
+
+# Shows the verdicts that have come since the last look.
+show_verdicts() {
+	local boot=$1 mark end name status seconds nr=0
+	while read -r mark end name status seconds; do
+		nr=$((nr + 1))
+		[ $nr -gt $shown ] && show_verdict "$boot" "$name" "$status" "$seconds"
+	done < <(grep -a "^$token end .* [0-9.]*$" "$logs/$boot.words" 2>/dev/null)
+	shown=$nr
+}
+
+# Nothing of what ran may have crashed, whatever the cases say.
+check_console() {
+	local faults
+	faults=$(grep -aE 'segfault at|traps: |BUG: |Oops: |Kernel panic|Xen BUG|Assertion .* failed|general protection fault' "$logs/$1.console" | head -n 3)
+	[ -n "$faults" ] || return 0
+	echo "something crashed in boot $1:"
+	sed 's/^/    /' <<<"$faults"
+	echo "    the console is $logs/$1.console"
+	failed=$((failed + 1))
+}
+
+# run_boot BOOT CASE...: prints a line for each case as it ends.
+run_boot() {
+	local boot=$1 limit=$boot_seconds name seconds until shown=0
+	shift
+	for name in "$@"; do
+		seconds=$(case_key "$name" limit)
+		limit=$((limit + ${seconds:-60}))
+		rm -f "$logs/$name.log"
+	done
+	rm -f "$logs/$boot".*
+	start_qemu "$boot" "$(tr ' ' + <<<"$*")"
+	until=$((SECONDS + limit))
+	while kill -0 $qemu_pid 2>/dev/null; do
+		if [ $SECONDS -ge $until ]; then
+			echo "boot $boot did not end within $limit s"
+			end_qemu
+			break
+		fi
+		show_verdicts "$boot"
+		sleep 0.3
+	done
+	end_qemu
+	show_verdicts "$boot"
+	for name in "$@"; do
+		[ -e "$logs/$name.log" ] || show_verdict "$boot" "$name" failed -
+	done
+	check_console "$boot"
+}
+
+# ---- all of it --------------------------------------------------------------------------------------------------------
+
+chosen=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--full) full=yes ;;
+	-*)
+		echo "the Xen rig knows --full and names of cases, not '$1'" >&2
+		exit 1
+		;;
+	*)
+		if [ ! -f "$rig/cases/$1.sh" ]; then
+			echo "the Xen rig has no case '$1'; its cases are: $(case_names | tr '\n' ' ')" >&2
+			exit 1
+		fi
+		chosen+=("$1")
+		;;
+	esac
+	shift
+done
+if [ ${#chosen[@]} -eq 0 ]; then
+	for name in $(case_names); do
+		{ [ $full = yes ] || ! case_is_full "$name"; } && chosen+=("$name")
+	done
+fi
+
+for tool in qemu-system-x86_64 cpio modprobe dpkg-deb apt-get ldd python3; do
+	command -v $tool >/dev/null || skip "$tool is not installed: run ./dev deps"
+done
+passed=0 failed=0 skipped=0 start=$SECONDS
+mkdir -p "$logs"
+packages_prepare "$cache" || skip "${packages_why:-the packages cannot be prepared in $cache}"
+images_prepare "$cache" "$build" || {
+	echo "$images_why"
+	exit 1
+}
+echo "the images are made after $((SECONDS - start)) s"
+printf '%-28s %-8s %6s\n' case result seconds
+for boot in $(boots_of "${chosen[@]}"); do
+	mapfile -t cases < <(cases_of_boot "$boot" "${chosen[@]}")
+	run_boot "$boot" "${cases[@]}"
+done
+echo "xen: $passed passed, $failed failed, $skipped skipped in $((SECONDS - start)) s"
+[ $failed -eq 0 ]
