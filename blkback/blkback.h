@@ -15,8 +15,7 @@
 struct blkback;
 
 struct blkback_options {
-	const struct disk_engine *engine;
-	enum disk_direct direct;
+	struct disk_options disk;
 	unsigned busy_poll_us;
 };
 

@@ -59,7 +59,7 @@ static int vbd_open_image(struct handshake *h, struct vbd *vbd)
 		handshake_fail(h, "the disk names no image: write its path to %s/params", h->own_path);
 		return err;
 	}
-	err = disk_image_open(&vbd->image, vbd->options->engine, path, readonly, vbd->options->direct, why, note);
+	err = disk_image_open(&vbd->image, path, readonly, &vbd->options->disk, why, note);
 	if (err) {
 		handshake_fail(h, "%s", why);
 		goto free_path;

@@ -3,7 +3,7 @@
  */
 #include "blkback/disk.h"
 
-static const struct disk_engine *const engines[] = {&disk_uring, &disk_aio, &disk_mem};
+static const struct disk_engine *const engines[] = {&disk_uring, &disk_aio, &disk_sync, &disk_mem, &disk_null};
 
 const struct disk_engine *disk_engine_find(const char *name)
 {
@@ -15,5 +15,5 @@ const struct disk_engine *disk_engine_find(const char *name)
 
 const char *disk_engine_names(void)
 {
-	return "io_uring, libaio, memory";
+	return "io_uring, libaio, sync, memory, null";
 }

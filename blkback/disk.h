@@ -64,11 +64,17 @@ struct disk_queue_config {
 
 struct disk_engine {
 	const char *name;
-	bool can_be_direct; /* O_DIRECT makes sense for it */
+	bool can_be_direct;  /* O_DIRECT makes sense for it */
+	bool follows_size;   /* it serves what an image that grew has gained */
+	/*
+	 * For an engine whose images are not files of this machine: reaches the target and fills in the image, its fd stays -1.
+	 * 0, or -errno with one sentence in why. NULL: disk_image_open opens a file or a block device.
+	 */
+	int (*reach)(struct disk_image *image, const char *target, char why[256]);
 	/* What the engine keeps for an image beside its queues, in image->engine_data. Both may be NULL. 0 or -errno. */
 	int (*open)(struct disk_image *image);
 	void (*close)(struct disk_image *image);
-	/* 0 or -errno. */
+	/* 0 or -errno. At most image->max_queues at a time. */
 	int (*create)(const struct disk_queue_config *config, struct disk_queue **out);
 	/* Nothing may be in flight. */
 	void (*destroy)(struct disk_queue *queue);
@@ -76,7 +82,8 @@ struct disk_engine {
 	void (*submit)(struct disk_queue *queue, struct disk_io *io);
 	/*
 	 * Starts what was submitted, gives back at most max finished ones; sets bit i of *woken when wake_fd[i] was readable (the
-	 * caller reads it). How many, or -errno: the engine itself broke, nothing can be submitted any more. Never blocks. [hot]
+	 * caller reads it). How many, or -errno: the engine broke. Before it says so it has given back all it held, each with an
+	 * error, and only when the kernel could no longer touch its pages; nothing can be submitted any more. Never blocks. [hot]
 	 */
 	int (*poll)(struct disk_queue *queue, struct disk_io *done[], unsigned max, unsigned *woken);
 	/* Sleeps until poll has something to say. 0 or -errno as poll. */
@@ -85,11 +92,13 @@ struct disk_engine {
 
 extern const struct disk_engine disk_uring;
 extern const struct disk_engine disk_aio;
+extern const struct disk_engine disk_sync;
 extern const struct disk_engine disk_mem;
+extern const struct disk_engine disk_null;
 
 /* By name, or NULL. */
 const struct disk_engine *disk_engine_find(const char *name);
-/* "io_uring, libaio, memory". */
+/* "io_uring, libaio, sync, memory, null": those that serve files and block devices. */
 const char *disk_engine_names(void);
 
 /*

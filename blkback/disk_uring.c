@@ -1,57 +1,75 @@
 /*
  * blkback/disk_uring.c - the io_uring engine: one ring a queue, one system call for a burst, one to sleep.
  *
- *      submit: one SQE
+ *      submit: one SQE, or a place in the list of those that wait for room
  *      poll:   io_uring_enter if there are new SQEs, then the completion ring
  *      wait:   polls on the wake fds are put into the same ring, so that one io_uring_enter sleeps for all
  *
- * The image is a registered file. Guest RAM becomes registered ("fixed") buffers chunk by chunk, when a chunk sees its first
- * I/O: a guest that uses little of its memory for I/O has little of it pinned, and connecting a device costs nothing.
- * A request that lies in one piece within a chunk goes as a fixed read or write, any other as readv or writev. A registered
- * buffer keeps the pages it was made of: when the guest gave frames back (ram_epoch), all are made anew.
+ * The image is a registered file; guest memory is registered too (disk_uring_ram.h). A request that lies in one piece within a
+ * registered buffer goes as a fixed read or write, any other as readv or writev. What io_uring cannot do here (a secure discard;
+ * all but reads and writes on a ring that polls for completions) is a system call of this thread (disk_sync.h).
+ *
+ * What this kernel lacks is done without, one thing at a time: polled completion, polled submission, a single issuer with
+ * deferred task work, cooperative task work, a ring with room for all, registered ring, file and memory.
  *
  * Runs in  create too: the queue's thread, because the kernel is told that it is the only one to submit.
- * Fails    what this kernel lacks (single issuer, deferred task work, registering) is done without.
+ * Fails    io_uring_enter refuses for good: what the kernel has not taken comes back with the error, then what it has taken as
+ *          that ends; then poll says the error.
  */
-#include <liburing.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-#include "blkback/disk_image.h"
-#include "grant/gate.h"
-#include "rings/atomics.h"
+#include "blkback/disk_fifo.h"
+#include "blkback/disk_sync.h"
+#include "blkback/disk_uring_ram.h"
+#include "blkback/disk_wake.h"
 #include "hv/log.h"
 
-#define URING_MIN_CHUNK_BYTES (UINT64_C(1) << 20)
-#define URING_MAX_CHUNKS 4096u
+#define URING_MIN_ENTRIES 8u
 #define URING_MAX_TAG DISK_NR_WAKE_FDS /* user_data 0 .. DISK_NR_WAKE_FDS - 1: a wake fd; else a struct disk_io */
+#define URING_SUBMIT_IDLE_MS 50        /* after which the kernel's submitting thread sleeps */
+#define URING_BROKEN_PAUSE_MS 1
 
-struct uring_ram {
-	char *base;
-	uint64_t bytes;
-	unsigned first_chunk;
-};
+/* linux/blkdev.h's BLOCK_URING_CMD_DISCARD, which older headers do not have. */
+#define URING_CMD_DISCARD _IO(0x12, 0)
 
 struct uring_queue {
 	struct disk_queue base;
 	struct io_uring ring;
-	int fd;         /* of the image: a number, or its index when fd_flags is IOSQE_FIXED_FILE */
+	const struct disk_image *image;
+	int fd;           /* of the image: a number, or its index when fd_flags is IOSQE_FIXED_FILE */
 	uint8_t fd_flags;
-	unsigned woken;
-	int wake_fd[DISK_NR_WAKE_FDS];
+	bool is_polled;   /* completions are looked for: no SQE but reads and writes */
+	bool has_discard; /* the kernel discards on block devices asynchronously, as far as we know */
+	int error;        /* the ring is broken */
+	unsigned max_in_kernel; /* more could overflow the completion ring */
+	unsigned in_kernel;     /* SQEs of I/Os, those not yet submitted included */
 	bool is_armed[DISK_NR_WAKE_FDS];
-	unsigned chunk_shift;
-	unsigned nr_chunks; /* 0: no fixed buffers */
-	bool *is_fixed;     /* by chunk */
-	const uint32_t *ram_epoch;
-	uint32_t seen_epoch; /* that the registered chunks belong to */
-	unsigned nr_ram;
-	struct uring_ram ram[GATE_MAX_EXTENTS];
+	struct disk_wake wake;
+	struct disk_fifo waiting; /* for room in the ring */
+	struct disk_fifo sync;    /* for a system call */
+	struct uring_ram ram;
 };
 
-static int uring_setup(struct io_uring *ring, unsigned entries)
+/* ---- setting up --------------------------------------------------------------------------------------------------- */
+
+/* The largest ring that there is memory for. */
+static int uring_init_flags(struct io_uring *ring, unsigned entries, unsigned flags)
+{
+	int err;
+
+	do {
+		struct io_uring_params params = {.flags = flags | IORING_SETUP_CLAMP, .sq_thread_idle = URING_SUBMIT_IDLE_MS};
+
+		err = io_uring_queue_init_params(entries, ring, &params);
+		entries /= 2;
+	} while (err == -ENOMEM && entries >= URING_MIN_ENTRIES);
+	return err;
+}
+
+/* want: IORING_SETUP_SQPOLL, IORING_SETUP_IOPOLL or none; all else that helps, as far as the kernel knows it. */
+static int uring_init(struct io_uring *ring, unsigned entries, unsigned want)
 {
 	static const unsigned wishes[] = {
 		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
@@ -60,137 +78,134 @@ static int uring_setup(struct io_uring *ring, unsigned entries)
 	};
 	int err = -EINVAL;
 
-	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]) && err == -EINVAL; i++) {
-		struct io_uring_params params = {.flags = wishes[i] | IORING_SETUP_CLAMP};
+	if (want & IORING_SETUP_SQPOLL) /* its submitter is the kernel's thread: no task work is ours */
+		return uring_init_flags(ring, entries, want);
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]) && err == -EINVAL; i++)
+		err = uring_init_flags(ring, entries, want | wishes[i]);
+	return err;
+}
 
-		err = io_uring_queue_init_params(entries, ring, &params);
+/* Reads one sector the way the guest's requests will be: not every device can be polled. 0 or -errno. */
+static int uring_try_read(struct io_uring *ring, const struct disk_image *image)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct io_uring_cqe *cqe;
+	void *page = NULL;
+	int err;
+
+	if (posix_memalign(&page, PAGE_BYTES, PAGE_BYTES))
+		return -ENOMEM;
+	io_uring_prep_read(sqe, image->fd, page, image->sector_bytes, 0);
+	err = io_uring_submit(ring);
+	if (err >= 0)
+		err = io_uring_wait_cqe(ring, &cqe);
+	if (err >= 0) {
+		err = cqe->res < 0 ? cqe->res : 0;
+		io_uring_cqe_seen(ring, cqe);
+	}
+	free(page);
+	return err;
+}
+
+static int uring_init_polled(struct uring_queue *q, unsigned entries, unsigned want)
+{
+	int err;
+
+	if (!q->image->is_direct) {
+		log_info("io_uring: completions cannot be polled for without O_DIRECT; going on without");
+		return -EOPNOTSUPP;
+	}
+	err = uring_init(&q->ring, entries, want);
+	if (!err) {
+		err = uring_try_read(&q->ring, q->image);
+		if (err)
+			io_uring_queue_exit(&q->ring);
+	}
+	if (err)
+		log_info("io_uring: the image's device cannot be polled for completions (%s); going on without", strerror(-err));
+	q->is_polled = !err;
+	return err;
+}
+
+static int uring_set_up(struct uring_queue *q, unsigned entries)
+{
+	unsigned submit = q->image->is_polled_submit ? IORING_SETUP_SQPOLL : 0;
+	int err;
+
+	if (q->image->is_polled_complete && !uring_init_polled(q, entries, IORING_SETUP_IOPOLL | submit))
+		return 0;
+	err = uring_init(&q->ring, entries, submit);
+	if (err && submit) {
+		log_info("io_uring: the kernel gives no thread that submits (%s); going on without", strerror(-err));
+		err = uring_init(&q->ring, entries, 0);
 	}
 	return err;
 }
 
-/* Cuts the RAM into chunks and makes an empty buffer table for them; without one, all I/O goes unregistered. */
-static void uring_prepare_ram(struct uring_queue *q, const struct iovec ram[], unsigned nr_ram)
+static void uring_register(struct uring_queue *q, const struct disk_queue_config *config)
 {
-	uint64_t bytes = 0;
-	unsigned nr = 0;
-
-	for (unsigned i = 0; i < nr_ram && i < GATE_MAX_EXTENTS; i++)
-		bytes += ram[i].iov_len;
-	q->chunk_shift = (unsigned)__builtin_ctzll(URING_MIN_CHUNK_BYTES);
-	while (bytes >> q->chunk_shift > URING_MAX_CHUNKS - GATE_MAX_EXTENTS)
-		q->chunk_shift++;
-	for (unsigned i = 0; i < nr_ram && i < GATE_MAX_EXTENTS; i++) {
-		q->ram[i] = (struct uring_ram){ram[i].iov_base, ram[i].iov_len, nr};
-		nr += (unsigned)((ram[i].iov_len + (UINT64_C(1) << q->chunk_shift) - 1) >> q->chunk_shift);
-		q->nr_ram++;
-	}
-	if (!nr)
-		return;
-	q->is_fixed = calloc(nr, sizeof(q->is_fixed[0]));
-	if (q->is_fixed && io_uring_register_buffers_sparse(&q->ring, nr) == 0)
-		q->nr_chunks = nr;
-}
-
-static int uring_create(const struct disk_queue_config *config, struct disk_queue **out)
-{
-	struct uring_queue *q = calloc(1, sizeof(*q));
-	int err;
-
-	if (!q)
-		return -ENOMEM;
-	q->base.engine = &disk_uring;
-	q->fd = config->image->fd;
-	memcpy(q->wake_fd, config->wake_fd, sizeof(q->wake_fd));
-	/* Every I/O has at most one SQE at a time, every wake fd one: the submission ring is never full. */
-	err = uring_setup(&q->ring, config->depth + DISK_NR_WAKE_FDS);
-	if (err) {
-		free(q);
-		return err;
-	}
 	io_uring_register_ring_fd(&q->ring); /* best effort: saves a look-up on every enter */
+	q->fd = q->image->fd;
 	if (io_uring_register_files(&q->ring, &q->fd, 1) == 0) {
 		q->fd = 0;
 		q->fd_flags = IOSQE_FIXED_FILE;
 	}
-	q->ram_epoch = config->ram_epoch;
-	uring_prepare_ram(q, config->ram, config->nr_ram);
+	uring_ram_init(&q->ram, &q->ring, config->ram, config->nr_ram, config->ram_epoch);
+}
+
+static int uring_create(const struct disk_queue_config *config, struct disk_queue **out)
+{
+	struct uring_queue *q;
+	int err = -ENOMEM;
+
+	if (config->image->is_memory)
+		return disk_sync.create(config, out);
+	q = calloc(1, sizeof(*q));
+	if (!q)
+		return -ENOMEM;
+	q->base.engine = &disk_uring;
+	q->image = config->image;
+	q->has_discard = q->image->is_block;
+	disk_wake_init(&q->wake, config);
+	if (disk_fifo_init(&q->waiting, config->depth) || disk_fifo_init(&q->sync, config->depth))
+		goto free_queue;
+	err = uring_set_up(q, config->depth + DISK_NR_WAKE_FDS);
+	if (err)
+		goto free_queue;
+	q->max_in_kernel = q->ring.cq.ring_entries - DISK_NR_WAKE_FDS;
+	uring_register(q, config);
 	*out = &q->base;
 	return 0;
+
+free_queue:
+	disk_fifo_finish(&q->sync);
+	disk_fifo_finish(&q->waiting);
+	free(q);
+	return err;
 }
 
 static void uring_destroy(struct disk_queue *queue)
 {
 	struct uring_queue *q = (struct uring_queue *)queue;
 
-	/* The kernel takes a ring apart some time after it was closed; image and guest memory are let go of now. */
+	/* The kernel takes a ring apart some time after it was closed; the image is let go of now. */
 	if (q->fd_flags & IOSQE_FIXED_FILE)
 		io_uring_unregister_files(&q->ring);
-	if (q->is_fixed)
-		io_uring_unregister_buffers(&q->ring);
+	uring_ram_finish(&q->ram);
 	io_uring_queue_exit(&q->ring);
-	free(q->is_fixed);
+	disk_fifo_finish(&q->sync);
+	disk_fifo_finish(&q->waiting);
 	free(q);
 }
 
-/* Registers one chunk of a RAM extent, its last one possibly shorter. */
-static bool uring_fix_chunk(struct uring_queue *q, const struct uring_ram *ram, unsigned index)
-{
-	uint64_t start = (uint64_t)index << q->chunk_shift;
-	uint64_t size = UINT64_C(1) << q->chunk_shift;
-	struct iovec iov = {ram->base + start, ram->bytes - start < size ? ram->bytes - start : size};
-	__u64 tag = 0;
-	int err = io_uring_register_buffers_update_tag(&q->ring, ram->first_chunk + index, &iov, &tag, 1);
-
-	if (err >= 0) {
-		q->is_fixed[ram->first_chunk + index] = true;
-		return true;
-	}
-	log_info("io_uring: guest memory is not registered (%s); going on without", strerror(-err));
-	q->nr_chunks = 0; /* what is registered stays so, unused, until the queue ends */
-	return false;
-}
-
-/* Pages of the guest's RAM were replaced: registered chunks may hold the old ones. Each is registered anew at its next I/O. */
-static void uring_check_epoch(struct uring_queue *q)
-{
-	/* Pairs with the release of who replaced them, before the guest could ask for I/O there. */
-	uint32_t epoch = q->ram_epoch ? load_acquire(q->ram_epoch) : 0;
-
-	if (epoch == q->seen_epoch)
-		return;
-	q->seen_epoch = epoch;
-	memset(q->is_fixed, 0, q->nr_chunks * sizeof(q->is_fixed[0]));
-}
-
-/* The registered buffer that holds all of v, or -1. */
-static int uring_fixed_index(struct uring_queue *q, const struct iovec *v)
-{
-	if (!q->nr_chunks)
-		return -1;
-	uring_check_epoch(q);
-	for (unsigned i = 0; i < q->nr_ram; i++) {
-		const struct uring_ram *ram = &q->ram[i];
-		uint64_t at = (uint64_t)((char *)v->iov_base - ram->base);
-		unsigned index;
-
-		if (at >= ram->bytes)
-			continue;
-		index = (unsigned)(at >> q->chunk_shift);
-		if ((at + v->iov_len - 1) >> q->chunk_shift != index)
-			return -1;
-		if (!q->is_fixed[ram->first_chunk + index] && !uring_fix_chunk(q, ram, index))
-			return -1;
-		return (int)(ram->first_chunk + index);
-	}
-	return -1;
-}
+/* ---- submitting --------------------------------------------------------------------------------------------------- */
 
 static void uring_prepare_transfer(struct uring_queue *q, struct io_uring_sqe *sqe, struct disk_io *io)
 {
 	const struct iovec *iov = &io->iov[io->iov_at];
 	unsigned left = io->nr_iov - io->iov_at, nr_iov = left < IOV_MAX ? left : IOV_MAX;
 	bool is_read = io->op == DISK_READ;
-	int fixed = nr_iov == 1 ? uring_fixed_index(q, iov) : -1;
+	int fixed = nr_iov == 1 ? uring_ram_index(&q->ram, iov) : -1;
 
 	if (fixed >= 0 && is_read)
 		io_uring_prep_read_fixed(sqe, q->fd, iov->iov_base, (unsigned)iov->iov_len, io->offset_bytes, fixed);
@@ -202,18 +217,56 @@ static void uring_prepare_transfer(struct uring_queue *q, struct io_uring_sqe *s
 		io_uring_prep_writev(sqe, q->fd, iov, nr_iov, io->offset_bytes);
 }
 
-static void uring_submit(struct disk_queue *queue, struct disk_io *io)
+static void uring_prepare_discard(struct uring_queue *q, struct io_uring_sqe *sqe, const struct disk_io *io)
 {
-	struct uring_queue *q = (struct uring_queue *)queue;
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&q->ring);
+	if (!q->image->is_block) {
+		io_uring_prep_fallocate(sqe, q->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)io->offset_bytes,
+					(off_t)io->left_bytes);
+		return;
+	}
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, q->fd, (void *)(uintptr_t)io->offset_bytes, 0, 0);
+	sqe->cmd_op = URING_CMD_DISCARD;
+	sqe->addr3 = io->left_bytes;
+}
 
+/* Is it for a system call of this thread? */
+static bool uring_is_sync(const struct uring_queue *q, const struct disk_io *io)
+{
+	if (q->is_polled && io->op > DISK_WRITE)
+		return true;
+	return io->op == DISK_SECURE_DISCARD || (io->op == DISK_DISCARD && q->image->is_block && !q->has_discard);
+}
+
+/* false: the ring is full. */
+static bool uring_put(struct uring_queue *q, struct disk_io *io)
+{
+	struct io_uring_sqe *sqe = q->in_kernel < q->max_in_kernel ? io_uring_get_sqe(&q->ring) : NULL;
+
+	if (!sqe)
+		return false;
 	if (io->op == DISK_FLUSH)
 		io_uring_prep_fsync(sqe, q->fd, IORING_FSYNC_DATASYNC);
+	else if (io->op == DISK_DISCARD)
+		uring_prepare_discard(q, sqe, io);
 	else
 		uring_prepare_transfer(q, sqe, io);
 	sqe->flags |= q->fd_flags;
 	io_uring_sqe_set_data(sqe, io);
+	q->in_kernel++;
+	return true;
 }
+
+static void uring_submit(struct disk_queue *queue, struct disk_io *io)
+{
+	struct uring_queue *q = (struct uring_queue *)queue;
+
+	if (uring_is_sync(q, io))
+		disk_fifo_put(&q->sync, io);
+	else if (disk_fifo_count(&q->waiting) || !uring_put(q, io))
+		disk_fifo_put(&q->waiting, io);
+}
+
+/* ---- completing --------------------------------------------------------------------------------------------------- */
 
 /* -EBUSY, -EAGAIN, -EINTR: the kernel is short of something for a moment; what was not taken stays in the ring. */
 static bool uring_is_transient(int err)
@@ -221,17 +274,47 @@ static bool uring_is_transient(int err)
 	return err == -EAGAIN || err == -EBUSY || err == -EINTR;
 }
 
-static int uring_poll(struct disk_queue *queue, struct disk_io *done[], unsigned max, unsigned *woken)
+/* Gives the kernel what is new, and lets it do its part of what has finished. */
+static void uring_enter(struct uring_queue *q)
 {
-	struct uring_queue *q = (struct uring_queue *)queue;
-	struct io_uring_cqe *cqe;
-	unsigned n = 0;
 	int err = 0;
 
+	while (disk_fifo_count(&q->waiting) && uring_put(q, disk_fifo_peek(&q->waiting, 0)))
+		disk_fifo_take(&q->waiting);
 	if (io_uring_sq_ready(&q->ring))
 		err = io_uring_submit(&q->ring);
+	if (err >= 0 && q->is_polled && q->in_kernel)
+		err = io_uring_get_events(&q->ring);
 	if (err < 0 && !uring_is_transient(err))
-		return err;
+		q->error = err;
+}
+
+/* A kernel without asynchronous discards says so at the first one. */
+static bool uring_is_refused_discard(const struct disk_io *io, int result)
+{
+	return io->op == DISK_DISCARD && (result == -EOPNOTSUPP || result == -EINVAL || result == -ENOTTY);
+}
+
+/* The kernel is done with this one; true: it has finished. */
+static bool uring_complete(struct uring_queue *q, struct disk_io *io, int result)
+{
+	q->in_kernel--;
+	if (q->image->is_block && q->has_discard && uring_is_refused_discard(io, result)) {
+		q->has_discard = false;
+		uring_submit(&q->base, io);
+		return false;
+	}
+	if (disk_io_answer(io, result))
+		return true;
+	uring_submit(&q->base, io);
+	return false;
+}
+
+static unsigned uring_reap(struct uring_queue *q, struct disk_io *done[], unsigned max)
+{
+	struct io_uring_cqe *cqe;
+	unsigned n = 0;
+
 	while (n < max && io_uring_peek_cqe(&q->ring, &cqe) == 0) {
 		uint64_t data = cqe->user_data;
 		int result = cqe->res;
@@ -239,17 +322,90 @@ static int uring_poll(struct disk_queue *queue, struct disk_io *done[], unsigned
 		io_uring_cqe_seen(&q->ring, cqe);
 		if (data < URING_MAX_TAG) {
 			q->is_armed[data] = false;
-			q->woken |= 1u << data;
+			q->wake.woken |= 1u << data;
 			continue;
 		}
-		if (disk_io_answer((struct disk_io *)(uintptr_t)data, result))
-			done[n++] = (struct disk_io *)(uintptr_t)data;
-		else
-			uring_submit(queue, (struct disk_io *)(uintptr_t)data);
+		done[n] = (struct disk_io *)(uintptr_t)data;
+		n += uring_complete(q, done[n], result);
 	}
-	*woken |= q->woken;
-	q->woken = 0;
+	return n;
+}
+
+/* An I/O that the kernel has not seen, nor will see: taken off the end of the submission ring. NULL: there is none. */
+static struct disk_io *uring_take_back(struct uring_queue *q)
+{
+	struct io_uring_sq *sq = &q->ring.sq;
+
+	/* The kernel is told of these only in io_uring_enter, which is no more called to submit; a thread of its own sees them. */
+	while (!(q->ring.flags & IORING_SETUP_SQPOLL) && sq->sqe_tail != __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE)) {
+		uint64_t data = sq->sqes[--sq->sqe_tail & sq->ring_mask].user_data;
+
+		if (data < URING_MAX_TAG)
+			continue;
+		q->in_kernel--;
+		return (struct disk_io *)(uintptr_t)data;
+	}
+	return NULL;
+}
+
+/* The ring is broken: everything comes back, what the kernel has when it is done with it. */
+static int uring_poll_broken(struct uring_queue *q, struct disk_io *done[], unsigned max)
+{
+	unsigned n = 0;
+
+	while (n < max) {
+		struct disk_io *io = disk_fifo_count(&q->waiting) ? disk_fifo_take(&q->waiting) : uring_take_back(q);
+
+		if (!io && disk_fifo_count(&q->sync))
+			io = disk_fifo_take(&q->sync);
+		if (!io)
+			break;
+		io->error = q->error;
+		done[n++] = io;
+	}
+	if (n < max && q->in_kernel) {
+		io_uring_get_events(&q->ring); /* the kernel may yet do its part of what has finished */
+		n += uring_reap(q, done + n, max - n);
+	}
+	return n || q->in_kernel || disk_fifo_count(&q->waiting) || disk_fifo_count(&q->sync) ? (int)n : q->error;
+}
+
+static int uring_poll(struct disk_queue *queue, struct disk_io *done[], unsigned max, unsigned *woken)
+{
+	struct uring_queue *q = (struct uring_queue *)queue;
+	unsigned n;
+	int left;
+
+	if (!q->error)
+		uring_enter(q);
+	if (q->error) {
+		left = uring_poll_broken(q, done, max);
+		disk_wake_tell(&q->wake, woken);
+		return left;
+	}
+	n = uring_reap(q, done, max);
+	if (n < max && disk_fifo_count(&q->sync)) { /* one at a time: these may take long */
+		done[n] = disk_fifo_take(&q->sync);
+		disk_sync_do(q->image, done[n++]);
+	}
+	disk_wake_tell(&q->wake, woken);
 	return (int)n;
+}
+
+static void uring_arm(struct uring_queue *q)
+{
+	for (unsigned i = 0; i < DISK_NR_WAKE_FDS; i++) {
+		struct io_uring_sqe *sqe;
+
+		if (q->is_armed[i] || q->wake.fd[i] < 0)
+			continue;
+		sqe = io_uring_get_sqe(&q->ring);
+		if (!sqe)
+			return; /* full of I/Os: one of them will end the sleep */
+		io_uring_prep_poll_add(sqe, q->wake.fd[i], POLLIN);
+		io_uring_sqe_set_data64(sqe, i);
+		q->is_armed[i] = true;
+	}
 }
 
 static int uring_wait(struct disk_queue *queue)
@@ -257,23 +413,23 @@ static int uring_wait(struct disk_queue *queue)
 	struct uring_queue *q = (struct uring_queue *)queue;
 	int err;
 
-	for (unsigned i = 0; i < DISK_NR_WAKE_FDS; i++) {
-		struct io_uring_sqe *sqe;
-
-		if (q->is_armed[i] || q->wake_fd[i] < 0)
-			continue;
-		sqe = io_uring_get_sqe(&q->ring);
-		io_uring_prep_poll_add(sqe, q->wake_fd[i], POLLIN);
-		io_uring_sqe_set_data64(sqe, i);
-		q->is_armed[i] = true;
-	}
+	if (disk_fifo_count(&q->sync) || (disk_fifo_count(&q->waiting) && !q->in_kernel))
+		return 0;
+	if (q->error)
+		return disk_wake_wait(&q->wake, -1, 0, URING_BROKEN_PAUSE_MS, NULL);
+	if (q->is_polled) /* nobody tells us of a completion: there is nothing to sleep for while one is due */
+		return q->in_kernel ? 0 : disk_wake_wait(&q->wake, -1, 0, -1, NULL);
+	uring_arm(q);
 	err = io_uring_submit_and_wait(&q->ring, 1);
-	return err < 0 && !uring_is_transient(err) ? err : 0;
+	if (err < 0 && !uring_is_transient(err))
+		q->error = err; /* poll gives everything back, and then says so */
+	return 0;
 }
 
 const struct disk_engine disk_uring = {
 	.name = "io_uring",
 	.can_be_direct = true,
+	.follows_size = true,
 	.create = uring_create,
 	.destroy = uring_destroy,
 	.submit = uring_submit,

@@ -13,7 +13,7 @@
 static const char usage_text[] =
 	"usage: sluice-blkback [options]\n"
 	"Serves the block devices of all guests.\n"
-	"  --engine NAME       io_uring (default), libaio, memory (writes are forgotten)\n"
+	"  --engine NAME       io_uring (default), libaio, sync, memory (writes are forgotten), null (does no I/O)\n"
 	"  --direct MODE       O_DIRECT: auto (default), on, off\n"
 	"  --busy-poll USEC    look again so long before sleeping (default 20)\n" BACKEND_USAGE;
 
@@ -29,8 +29,8 @@ static const struct option long_options[] = {
 
 static int parse_engine(struct blkback_options *opt, const char *name)
 {
-	opt->engine = disk_engine_find(name);
-	if (opt->engine)
+	opt->disk.engine = disk_engine_find(name);
+	if (opt->disk.engine)
 		return 0;
 	fprintf(stderr, "sluice-blkback: there is no engine %s: use one of %s\n", name, disk_engine_names());
 	return -EINVAL;
@@ -43,7 +43,7 @@ static int parse_direct(struct blkback_options *opt, const char *mode)
 
 	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (!strcmp(mode, modes[i])) {
-			opt->direct = (enum disk_direct)i;
+			opt->disk.direct = (enum disk_direct)i;
 			return 0;
 		}
 	fprintf(stderr, "sluice-blkback: --direct %s is unknown: use auto, on or off\n", mode);
@@ -72,7 +72,7 @@ static void print_stats(void *devices, FILE *out)
 int main(int argc, char **argv)
 {
 	struct backend b = {.program = "sluice-blkback", .usage = usage_text};
-	struct blkback_options opt = {.engine = &disk_uring, .busy_poll_us = 20};
+	struct blkback_options opt = {.disk.engine = &disk_uring, .busy_poll_us = 20};
 	struct blkback *bb;
 	int err = backend_parse(&b, argc, argv, long_options, parse_own, &opt);
 
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
 	if (err) {
 		log_error("the store's vbd devices cannot be watched: %s", strerror(-err));
 	} else {
-		log_info("serving, engine %s", opt.engine->name);
+		log_info("serving, engine %s", opt.disk.engine->name);
 		err = backend_run(&b, print_stats, bb);
 		blkback_destroy(bb);
 	}

@@ -84,13 +84,14 @@ const uint32_t *hv_peer_ram_epoch(const struct hv_peer *peer)
 
 static void box_make_image(struct blk_box *box, const struct blk_box_options *opt)
 {
+	struct disk_options options = {.engine = opt->engine, .direct = opt->direct};
 	char path[] = "/tmp/sluice-blk-box-XXXXXX", why[256], note[256];
 	int fd;
 
 	fd = mkstemp(path);
 	grant_box_must(fd >= 0 && ftruncate(fd, (off_t)(opt->sectors * BLKIF_SECTOR_BYTES)) == 0);
 	close(fd);
-	if (disk_image_open(&box->image, opt->engine, path, opt->readonly, opt->direct, why, note)) {
+	if (disk_image_open(&box->image, path, opt->readonly, &options, why, note)) {
 		fprintf(stderr, "%s\n", why);
 		abort();
 	}

@@ -217,7 +217,7 @@ static void rig_start(struct rig *r)
 	assert_int_equal(ftruncate(fd, 1 << 20), 0);
 	close(fd);
 	world.event_fd = eventfd(0, EFD_NONBLOCK);
-	r->options = (struct blkback_options){.engine = &disk_mem};
+	r->options = (struct blkback_options){.disk.engine = &disk_mem};
 	r->vbd = (struct vbd){.options = &r->options, .fault_fd = -1, .domid = 3, .devid = 51712};
 	r->h = (struct handshake){.other_domid = 3, .devid = 51712, .priv = &r->vbd};
 	strcpy(r->h.own_path, BACK);

@@ -21,7 +21,8 @@
 #define DEPTH 32u
 #define MAX_IOV 64u
 
-static const struct disk_engine *const engines[] = {&disk_uring, &disk_aio, &disk_mem};
+static const struct disk_engine *const engines[] = {&disk_uring, &disk_aio, &disk_sync, &disk_mem};
+#define NR_FILE_ENGINES 3u /* the first ones: they do their I/O on the file */
 
 struct rig {
 	char path[64];
@@ -43,6 +44,14 @@ static void make_file(char *path, off_t bytes)
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, bytes), 0);
 	close(fd);
+}
+
+static int open_image(struct disk_image *image, const struct disk_engine *engine, const char *path, bool readonly,
+		      enum disk_direct direct, char why[256], char note[256])
+{
+	struct disk_options options = {.engine = engine, .direct = direct};
+
+	return disk_image_open(image, path, readonly, &options, why, note);
 }
 
 static void make_sparse(const char *path, off_t bytes)
@@ -75,13 +84,13 @@ static void rig_start(struct rig *r, const struct disk_engine *engine, enum disk
 {
 	memset(r, 0, sizeof(*r));
 	make_file(r->path, SECTORS * BLKIF_SECTOR_BYTES);
-	assert_int_equal(disk_image_open(&r->image, engine, r->path, false, direct, r->why, r->note), 0);
+	assert_int_equal(open_image(&r->image, engine, r->path, false, direct, r->why, r->note), 0);
 	rig_make_queue(r);
 }
 
 static void rig_stop(struct rig *r)
 {
-	r->image.engine->destroy(r->queue);
+	r->queue->engine->destroy(r->queue);
 	disk_image_close(&r->image);
 	unlink(r->path);
 	free(r->ram);
@@ -89,19 +98,29 @@ static void rig_stop(struct rig *r)
 		close(r->wake_fd[i]);
 }
 
-static struct disk_io *rig_submit(struct rig *r, unsigned slot, enum disk_op op, uint64_t sector, const struct iovec *iov,
-				  unsigned nr_iov)
+static struct disk_io *rig_prepare(struct rig *r, unsigned slot, enum disk_op op, uint64_t sector, const struct iovec *iov,
+				   unsigned nr_iov)
 {
 	struct disk_io *io = &r->io[slot];
 
-	assert_true(nr_iov <= MAX_IOV);
-	*io = (struct disk_io){.slot = slot, .op = op, .nr_iov = (uint16_t)nr_iov, .iov = r->iov[slot]};
-	io->offset_bytes = sector * BLKIF_SECTOR_BYTES;
-	io->error = 12345;
+	*io = (struct disk_io){.slot = slot,
+			       .op = op,
+			       .nr_iov = (uint16_t)nr_iov,
+			       .offset_bytes = sector * BLKIF_SECTOR_BYTES,
+			       .error = 12345,
+			       .iov = r->iov[slot]};
 	for (unsigned i = 0; i < nr_iov; i++) {
 		io->iov[i] = iov[i];
-		io->left_bytes += iov[i].iov_len;
+		io->left_bytes += (uint32_t)iov[i].iov_len;
 	}
+	return io;
+}
+
+static struct disk_io *rig_submit(struct rig *r, unsigned slot, enum disk_op op, uint64_t sector, const struct iovec *iov,
+				  unsigned nr_iov)
+{
+	struct disk_io *io = rig_prepare(r, slot, op, sector, iov, nr_iov);
+
 	r->queue->engine->submit(r->queue, io);
 	return io;
 }
@@ -226,7 +245,7 @@ static void depth_many_may_be_in_flight(void **state)
 
 static void a_file_cut_short_answers_EIO(void **state)
 {
-	for (size_t i = 0; i < 2; i++) { /* memory does not look at the file again */
+	for (size_t i = 0; i < NR_FILE_ENGINES; i++) {
 		struct rig r;
 		struct iovec v;
 
@@ -243,7 +262,7 @@ static void a_file_cut_short_answers_EIO(void **state)
 
 static void errors_reach_the_request_that_had_them(void **state)
 {
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < NR_FILE_ENGINES; i++) {
 		struct rig r;
 		struct iovec good, bad;
 
@@ -272,14 +291,14 @@ static void a_full_file_system_answers_ENOSPC(void **state)
 		rmdir(dir);
 		skip();
 	}
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < NR_FILE_ENGINES; i++) {
 		struct rig r;
 		struct iovec v;
 
 		memset(&r, 0, sizeof(r));
 		snprintf(r.path, sizeof(r.path), "%s/image", dir);
 		make_sparse(r.path, SECTORS * BLKIF_SECTOR_BYTES);
-		assert_int_equal(disk_image_open(&r.image, engines[i], r.path, false, DISK_DIRECT_OFF, r.why, r.note), 0);
+		assert_int_equal(open_image(&r.image, engines[i], r.path, false, DISK_DIRECT_OFF, r.why, r.note), 0);
 		rig_make_queue(&r);
 		v = (struct iovec){r.ram, 16 * PAGE_BYTES};
 		assert_int_equal(rig_do(&r, DISK_WRITE, 0, &v, 1), -ENOSPC);
@@ -325,7 +344,7 @@ static void replaced_pages_are_registered_anew(void **state)
 		int fd = memfd_create("ram", 0);
 
 		make_file(r.path, SECTORS * BLKIF_SECTOR_BYTES);
-		assert_int_equal(disk_image_open(&r.image, engines[e], r.path, false, DISK_DIRECT_OFF, r.why, r.note), 0);
+		assert_int_equal(open_image(&r.image, engines[e], r.path, false, DISK_DIRECT_OFF, r.why, r.note), 0);
 		assert_int_equal(ftruncate(fd, (off_t)ram.iov_len), 0);
 		ram.iov_base = mmap(NULL, ram.iov_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		assert_ptr_not_equal(ram.iov_base, MAP_FAILED);
@@ -341,12 +360,71 @@ static void replaced_pages_are_registered_anew(void **state)
 			assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)ram.iov_len), 0);
 			store_release(&epoch, round);
 		}
-		engines[e]->destroy(r.queue);
+		r.queue->engine->destroy(r.queue);
 		disk_image_close(&r.image);
 		unlink(r.path);
 		munmap(r.ram, ram.iov_len);
 		close(fd);
 	}
+}
+
+static void null_answers_at_once_and_touches_nothing(void **state)
+{
+	uint8_t before[PAGE_BYTES];
+	struct rig r;
+	struct iovec v;
+
+	rig_start(&r, &disk_null, DISK_DIRECT_AUTO);
+	v = (struct iovec){r.ram, PAGE_BYTES};
+	fill(r.ram, PAGE_BYTES, 3);
+	memcpy(before, r.ram, PAGE_BYTES);
+	for (unsigned i = 0; i < DEPTH; i++)
+		rig_submit(&r, i, i % 2 ? DISK_READ : DISK_WRITE, i, &v, 1);
+	rig_run(&r, DEPTH);
+	for (unsigned i = 0; i < DEPTH; i++)
+		assert_int_equal(r.io[i].error, 0);
+	assert_memory_equal(r.ram, before, PAGE_BYTES);
+	rig_stop(&r);
+}
+
+/* A file system that makes no holes has no discard; the one of the tests' files does. */
+static void what_is_discarded_reads_as_zeroes_and_nothing_else_does(void **state)
+{
+	static const struct {
+		unsigned sector, nr;
+	} cases[] = {{8, 8}, {0, 1}, {7, 2}, {20, 33}, {48, 16}};
+
+	for (size_t e = 0; e < ARRAY_LEN(engines); e++)
+		for (size_t c = 0; c < ARRAY_LEN(cases); c++)
+			for (int op = DISK_DISCARD; op <= DISK_SECURE_DISCARD; op++) {
+				struct rig r;
+				struct iovec v;
+				struct disk_io *io;
+
+				rig_start(&r, engines[e], DISK_DIRECT_AUTO);
+				assert_true(r.image.can_discard);
+				assert_int_equal(r.image.discard_granularity_bytes % r.image.sector_bytes, 0);
+				if (op == DISK_SECURE_DISCARD && !r.image.can_secure_discard) {
+					rig_stop(&r);
+					continue;
+				}
+				v = (struct iovec){r.ram, 8 * PAGE_BYTES};
+				memset(r.ram, 0x77, 8 * PAGE_BYTES);
+				assert_int_equal(rig_do(&r, DISK_WRITE, 0, &v, 1), 0);
+				io = rig_prepare(&r, 0, (enum disk_op)op, cases[c].sector, NULL, 0);
+				io->left_bytes = cases[c].nr * BLKIF_SECTOR_BYTES;
+				r.queue->engine->submit(r.queue, io);
+				rig_run(&r, 1);
+				assert_int_equal(io->error, 0);
+				assert_int_equal(rig_do(&r, DISK_READ, 0, &v, 1), 0);
+				for (unsigned s = 0; s < 64; s++) {
+					bool in = s >= cases[c].sector && s < cases[c].sector + cases[c].nr;
+
+					assert_int_equal(r.ram[s * BLKIF_SECTOR_BYTES], in ? 0 : 0x77);
+					assert_int_equal(r.ram[(s + 1) * BLKIF_SECTOR_BYTES - 1], in ? 0 : 0x77);
+				}
+				rig_stop(&r);
+			}
 }
 
 static void a_short_answer_is_continued_where_it_ended(void **state)
@@ -429,13 +507,13 @@ static void an_image_in_use_is_not_opened_for_writing_twice(void **state)
 		char path[64], why[256], note[256];
 
 		make_file(path, 4096);
-		assert_int_equal(disk_image_open(&a, &disk_uring, path, cases[i].first_readonly, 0, why, note), 0);
-		assert_int_equal(disk_image_open(&b, &disk_uring, path, cases[i].second_readonly, 0, why, note), cases[i].err);
+		assert_int_equal(open_image(&a, &disk_uring, path, cases[i].first_readonly, 0, why, note), 0);
+		assert_int_equal(open_image(&b, &disk_uring, path, cases[i].second_readonly, 0, why, note), cases[i].err);
 		if (cases[i].err)
 			assert_non_null(strstr(why, "is in use by another device"));
 		disk_image_close(&a);
 		disk_image_close(&b);
-		assert_int_equal(disk_image_open(&b, &disk_uring, path, false, 0, why, note), 0);
+		assert_int_equal(open_image(&b, &disk_uring, path, false, 0, why, note), 0);
 		disk_image_close(&b);
 		unlink(path);
 	}
@@ -452,9 +530,9 @@ static void a_closed_image_can_be_opened_at_once(void **state)
 			rig_start(&r, engines[i], DISK_DIRECT_AUTO);
 			v = (struct iovec){r.ram, 8 * PAGE_BYTES};
 			assert_int_equal(rig_do(&r, DISK_WRITE, 0, &v, 1), 0);
-			r.image.engine->destroy(r.queue);
+			r.queue->engine->destroy(r.queue);
 			disk_image_close(&r.image);
-			assert_int_equal(disk_image_open(&next, engines[i], r.path, false, 0, r.why, r.note), 0);
+			assert_int_equal(open_image(&next, engines[i], r.path, false, 0, r.why, r.note), 0);
 			disk_image_close(&next);
 			unlink(r.path);
 			free(r.ram);
@@ -484,15 +562,47 @@ static void an_image_that_cannot_be_served_says_why(void **state)
 	unlink(fifo);
 	assert_int_equal(mkfifo(fifo, 0600), 0);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		assert_int_equal(disk_image_open(&image, &disk_uring, cases[i].path, false, 0, why, note), cases[i].err);
+		assert_int_equal(open_image(&image, &disk_uring, cases[i].path, false, 0, why, note), cases[i].err);
 		if (!strstr(why, cases[i].says) || !strstr(why, cases[i].path))
 			fail_msg("%s: %s", cases[i].path, why);
 		assert_int_equal(image.fd, -1);
 	}
 	assert_int_equal(truncate(path, 0), 0);
-	assert_int_equal(disk_image_open(&image, &disk_uring, path, false, 0, why, note), -EINVAL);
+	assert_int_equal(open_image(&image, &disk_uring, path, false, 0, why, note), -EINVAL);
 	unlink(path);
 	unlink(fifo);
+}
+
+static void an_image_that_grew_or_shrank_is_measured_anew(void **state)
+{
+	static const struct disk_engine *const followers[] = {&disk_uring, &disk_aio, &disk_sync, &disk_null};
+	char path[64], why[256], note[256];
+	struct disk_image image;
+	uint64_t sectors;
+
+	make_file(path, 8192);
+	for (size_t i = 0; i < ARRAY_LEN(followers); i++) {
+		assert_int_equal(truncate(path, 8192), 0);
+		assert_int_equal(open_image(&image, followers[i], path, false, DISK_DIRECT_OFF, why, note), 0);
+		assert_int_equal(disk_image_measure(&image, &sectors), 0);
+		assert_int_equal(sectors, 16);
+		assert_int_equal(truncate(path, 20000), 0); /* 39 sectors and some bytes */
+		assert_int_equal(disk_image_measure(&image, &sectors), 0);
+		assert_int_equal(sectors, 39);
+		assert_int_equal(truncate(path, 512), 0);
+		assert_int_equal(disk_image_measure(&image, &sectors), 0);
+		assert_int_equal(sectors, 1);
+		assert_int_equal(truncate(path, 0), 0);
+		assert_int_equal(disk_image_measure(&image, &sectors), -ENODEV);
+		disk_image_close(&image);
+	}
+	assert_int_equal(truncate(path, 8192), 0);
+	assert_int_equal(open_image(&image, &disk_mem, path, false, DISK_DIRECT_OFF, why, note), 0);
+	assert_int_equal(truncate(path, 16384), 0);
+	assert_int_equal(disk_image_measure(&image, &sectors), 0);
+	assert_int_equal(sectors, 16); /* the content is a copy */
+	disk_image_close(&image);
+	unlink(path);
 }
 
 static void a_read_only_image_is_opened_for_reading(void **state)
@@ -501,7 +611,7 @@ static void a_read_only_image_is_opened_for_reading(void **state)
 	struct disk_image image;
 
 	make_file(path, 8192);
-	assert_int_equal(disk_image_open(&image, &disk_uring, path, true, DISK_DIRECT_OFF, why, note), 0);
+	assert_int_equal(open_image(&image, &disk_uring, path, true, DISK_DIRECT_OFF, why, note), 0);
 	assert_int_equal(fcntl(image.fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 	assert_int_equal(fcntl(image.fd, F_GETFL) & (O_DIRECT | O_NONBLOCK), 0);
 	assert_int_equal(image.sectors, 16);
@@ -520,12 +630,15 @@ int main(void)
 		cmocka_unit_test(a_full_file_system_answers_ENOSPC),
 		cmocka_unit_test(wait_returns_when_a_wake_fd_is_readable),
 		cmocka_unit_test(replaced_pages_are_registered_anew),
+		cmocka_unit_test(null_answers_at_once_and_touches_nothing),
+		cmocka_unit_test(what_is_discarded_reads_as_zeroes_and_nothing_else_does),
 		cmocka_unit_test(a_short_answer_is_continued_where_it_ended),
 		cmocka_unit_test(trying_again_has_an_end),
 		cmocka_unit_test(a_sparse_image_stays_sparse),
 		cmocka_unit_test(an_image_in_use_is_not_opened_for_writing_twice),
 		cmocka_unit_test(a_closed_image_can_be_opened_at_once),
 		cmocka_unit_test(an_image_that_cannot_be_served_says_why),
+		cmocka_unit_test(an_image_that_grew_or_shrank_is_measured_anew),
 		cmocka_unit_test(a_read_only_image_is_opened_for_reading),
 	};
 
