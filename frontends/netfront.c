@@ -1,9 +1,9 @@
 /*
- * frontends/netfront.c - connects a vif's front end: pages, keys, states.
+ * frontends/netfront.c - connects a vif's front end: what both ends can, queues, keys, states.
  *
  *      back end offers  ->  publish: share pages, post rx, write keys  ->  back end Connected  ->  connect: wake it
  *
- * Owns     the event channel and all shared pages from publish to disconnect.
+ * Owns     queues and control ring from publish to disconnect.
  * Trusts   no number in the store.
  * Runs in  the bus's thread.
  * Fails    -errno to the handshake, which closes the device and writes why.
@@ -13,9 +13,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #define DEFAULT_MTU 1500u
 #define MIN_MTU 68u
+#define SCARCE_SLOTS 64u
 
 int netfront_parse_mac(const char *text, uint8_t mac[6])
 {
@@ -37,6 +39,8 @@ int netfront_parse_mac(const char *text, uint8_t mac[6])
 	return 0;
 }
 
+/* ---- what the two ends can ------------------------------------------------------------------------------------------- */
+
 static void read_identity(struct netfront *nf)
 {
 	struct handshake *h = &nf->handshake;
@@ -53,69 +57,184 @@ static void read_identity(struct netfront *nf)
 	free(mac);
 }
 
-/* A number that the back end may have written; absent or nonsense counts as 0. */
-static uint64_t feature(struct handshake *h, const char *key)
+/* A number that the back end may have written; absent or nonsense counts as what is said here. */
+static uint64_t offer(struct handshake *h, const char *key, uint64_t otherwise)
 {
-	uint64_t value = 0;
+	uint64_t value;
 
 	if (store_client_read_uint(h->store, STORE_NO_TX, &value, "%s/%s", h->other_path, key) < 0)
-		return 0;
+		return otherwise;
 	return value;
 }
 
-static void unshare(struct hv *hv, void **pages, unsigned nr, const grant_ref_t refs[])
+static void read_carrier(struct netfront *nf)
 {
-	if (*pages)
-		hv_unshare(hv, *pages, nr, refs);
-	*pages = NULL;
+	nf->has_carrier = offer(&nf->handshake, "carrier", 1) != 0;
 }
 
-static void unshare_all(struct netfront *nf)
+static void read_abilities(struct netfront *nf)
 {
-	struct hv *hv = nf->handshake.hv;
+	struct handshake *h = &nf->handshake;
+	bool sg = offer(h, "feature-sg", 0) == 1;
 
-	unshare(hv, &nf->memory.tx_ring, 1, &nf->tx_ring_ref);
-	unshare(hv, &nf->memory.rx_ring, 1, &nf->rx_ring_ref);
-	unshare(hv, &nf->memory.tx_pages, NETFRONT_SLOTS, nf->tx_refs);
-	unshare(hv, &nf->memory.rx_pages, NETFRONT_SLOTS, nf->rx_refs);
+	nf->tx_can = sg ? NETFRONT_SG : 0;
+	if (offer(h, "feature-no-csum-offload", 0) != 1)
+		nf->tx_can |= NETFRONT_CSUM4;
+	if (offer(h, "feature-ipv6-csum-offload", 0) == 1)
+		nf->tx_can |= NETFRONT_CSUM6;
+	if (sg && nf->tx_can & NETFRONT_CSUM4 && offer(h, "feature-gso-tcpv4", 0) == 1)
+		nf->tx_can |= NETFRONT_GSO4;
+	if (sg && nf->tx_can & NETFRONT_CSUM6 && offer(h, "feature-gso-tcpv6", 0) == 1)
+		nf->tx_can |= NETFRONT_GSO6;
+	if (offer(h, "feature-multicast-control", 0) == 1)
+		nf->tx_can |= NETFRONT_MCAST;
+	nf->rx_can = NETFRONT_SG | (nf->options.accepts & (NETFRONT_CSUM4 | NETFRONT_CSUM6 | NETFRONT_GSO4 | NETFRONT_GSO6));
+	if (nf->options.accepts & nf->tx_can & NETFRONT_MCAST)
+		nf->rx_can |= NETFRONT_MCAST;
+	read_carrier(nf);
 }
 
-static int share_all(struct netfront *nf)
+/* ---- publish ----------------------------------------------------------------------------------------------------------- */
+
+static unsigned count_queues(struct netfront *nf)
 {
-	struct netfront_ring_memory *m = &nf->memory;
-	struct hv *hv = nf->handshake.hv;
-	domid_t peer = nf->handshake.other_domid;
+	uint64_t max = offer(&nf->handshake, "multi-queue-max-queues", 1);
+	unsigned n = nf->options.queues;
+
+	if (n > max)
+		n = (unsigned)max;
+	if (n > NETFRONT_MAX_QUEUES)
+		n = NETFRONT_MAX_QUEUES;
+	return n ? n : 1;
+}
+
+static unsigned count_slots(const struct netfront *nf)
+{
+	bool is_scarce = !hv_grants(nf->handshake.hv);
+	unsigned want = nf->options.slots, slots = NETFRONT_MIN_SLOTS;
+
+	if (!want)
+		want = is_scarce ? SCARCE_SLOTS : NETFRONT_SLOTS;
+	while (slots * 2 <= want && slots < NETFRONT_SLOTS)
+		slots *= 2;
+	return slots;
+}
+
+/*
+ * The control ring serves staging grants, which only pay where a grant in use costs the back end something, and the hash.
+ * A vif works without it.
+ */
+static void open_ctrl(struct netfront *nf)
+{
+	struct handshake *h = &nf->handshake;
+	bool is_wanted = !nf->options.no_staging || nf->options.accepts & NETFRONT_HASH;
+
+	if (!is_wanted || offer(h, "feature-ctrl-ring", 0) != 1)
+		return;
+	if (netfront_ctrl_open(&nf->ctrl, h->hv, h->other_domid) == 0 && nf->options.accepts & NETFRONT_HASH)
+		nf->rx_can |= NETFRONT_HASH;
+}
+
+static void close_all(struct netfront *nf)
+{
+	netfront_ctrl_close(&nf->ctrl);
+	for (unsigned i = 0; i < nf->nr_queues; i++)
+		netfront_queue_close(&nf->queue[i]);
+	nf->nr_queues = 0;
+}
+
+/* As many queues as there are pages for, at least one. */
+static int open_queues(struct netfront *nf)
+{
+	struct handshake *h = &nf->handshake;
+	struct netfront_queue_traits t = {.peer = h->other_domid, .slots = count_slots(nf), .tx_can = nf->tx_can};
+	unsigned want = count_queues(nf);
+	int rc = 0;
+
+	t.has_split_channels = !nf->options.no_split && offer(h, "feature-split-event-channels", 0) == 1;
+	t.rx_can = nf->rx_can;
+	for (nf->nr_queues = 0; nf->nr_queues < want; nf->nr_queues++) {
+		rc = netfront_queue_open(&nf->queue[nf->nr_queues], h->hv, &t);
+		if (rc < 0)
+			break;
+		t.slots = nf->queue[nf->nr_queues].memory.nr_slots;
+	}
+	if (nf->nr_queues)
+		return 0;
+	if (rc == -ENOSPC || rc == -ENOMEM)
+		handshake_fail(h, "no %u pages are left to share with the back end; give the guest more, or use fewer devices",
+			       2 + 2 * NETFRONT_MIN_SLOTS);
+	return rc;
+}
+
+struct key {
+	const char *name;
+	unsigned value;
+	bool is_meant;
+};
+
+/* Keys of an earlier connection, made with another back end, would contradict ours. */
+static int remove_key(struct netfront *nf, struct store_client *store, uint32_t tx, const char *key)
+{
+	char path[160];
 	int rc;
 
-	*m = (struct netfront_ring_memory){.tx_refs = nf->tx_refs, .rx_refs = nf->rx_refs};
-	rc = hv_share(hv, peer, 1, false, &nf->tx_ring_ref, &m->tx_ring);
-	if (!rc)
-		rc = hv_share(hv, peer, 1, false, &nf->rx_ring_ref, &m->rx_ring);
-	if (!rc)
-		rc = hv_share(hv, peer, NETFRONT_SLOTS, true, nf->tx_refs, &m->tx_pages);
-	if (!rc)
-		rc = hv_share(hv, peer, NETFRONT_SLOTS, false, nf->rx_refs, &m->rx_pages);
-	if (rc < 0)
-		unshare_all(nf);
+	snprintf(path, sizeof(path), "%s/%s", nf->handshake.own_path, key);
+	rc = store_client_rm(store, tx, path);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static int write_key_table(struct netfront *nf, struct store_client *store, uint32_t tx, const struct key keys[], unsigned nr)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; !rc && i < nr; i++)
+		rc = keys[i].is_meant ? store_client_printf(store, tx, nf->handshake.own_path, keys[i].name, "%u", keys[i].value)
+				      : remove_key(nf, store, tx, keys[i].name);
+	return rc;
+}
+
+static int write_queues(struct netfront *nf, struct store_client *store, uint32_t tx)
+{
+	static const char *const of_one[] = {"tx-ring-ref", "rx-ring-ref", "event-channel", "event-channel-tx",
+					     "event-channel-rx"};
+	char dir[160], key[24];
+	int rc = 0;
+
+	for (unsigned i = 0; !rc && i < sizeof(of_one) / sizeof(of_one[0]); i++)
+		rc = remove_key(nf, store, tx, of_one[i]);
+	for (unsigned i = 0; !rc && i < NETFRONT_MAX_QUEUES; i++) {
+		snprintf(key, sizeof(key), "queue-%u", i);
+		rc = remove_key(nf, store, tx, key);
+	}
+	if (!rc && nf->nr_queues == 1)
+		return netfront_queue_write_keys(&nf->queue[0], store, tx, nf->handshake.own_path);
+	for (unsigned i = 0; !rc && i < nf->nr_queues; i++) {
+		snprintf(dir, sizeof(dir), "%s/queue-%u", nf->handshake.own_path, i);
+		rc = netfront_queue_write_keys(&nf->queue[i], store, tx, dir);
+	}
 	return rc;
 }
 
 static int write_keys(struct store_client *store, uint32_t tx, void *arg)
 {
-	const struct netfront *nf = arg;
-	const struct {
-		const char *key;
-		unsigned value;
-	} keys[] = {
-		{"tx-ring-ref", nf->tx_ring_ref}, {"rx-ring-ref", nf->rx_ring_ref}, {"event-channel", nf->port},
-		{"request-rx-copy", 1},           {"feature-rx-notify", 1},         {"feature-sg", 1},
-		{"feature-no-csum-offload", 1}, /* whoever reads our frames expects their checksums */
+	struct netfront *nf = arg;
+	const struct key keys[] = {
+		{"request-rx-copy", 1, true},
+		{"feature-rx-notify", 1, true},
+		{"feature-sg", 1, true},
+		{"feature-no-csum-offload", 1, !(nf->rx_can & NETFRONT_CSUM4)},
+		{"feature-ipv6-csum-offload", 1, nf->rx_can & NETFRONT_CSUM6},
+		{"feature-gso-tcpv4", 1, nf->rx_can & NETFRONT_GSO4},
+		{"feature-gso-tcpv6", 1, nf->rx_can & NETFRONT_GSO6},
+		{"request-multicast-control", 1, nf->rx_can & NETFRONT_MCAST},
+		{"multi-queue-num-queues", nf->nr_queues, nf->nr_queues > 1},
+		{"ctrl-ring-ref", nf->ctrl.ring_ref, nf->ctrl.port != 0},
+		{"event-channel-ctrl", nf->ctrl.port, nf->ctrl.port != 0},
 	};
-	int rc = 0;
+	int rc = write_key_table(nf, store, tx, keys, sizeof(keys) / sizeof(keys[0]));
 
-	for (unsigned i = 0; !rc && i < sizeof(keys) / sizeof(keys[0]); i++)
-		rc = store_client_printf(store, tx, nf->handshake.own_path, keys[i].key, "%u", keys[i].value);
-	return rc;
+	return rc ? rc : write_queues(nf, store, tx);
 }
 
 static int netfront_publish(struct handshake *h)
@@ -124,25 +243,34 @@ static int netfront_publish(struct handshake *h)
 	int rc;
 
 	read_identity(nf);
-	nf->has_sg = feature(h, "feature-sg") == 1;
-	rc = share_all(nf);
+	read_abilities(nf);
+	open_ctrl(nf);
+	rc = open_queues(nf);
+	if (!rc)
+		rc = store_client_transaction(h->store, write_keys, nf);
 	if (rc < 0)
-		return rc;
-	rc = hv_evtchn_alloc_unbound(h->hv, h->other_domid, &nf->port);
-	if (rc < 0)
-		goto unshare_all;
-	netfront_ring_init(&nf->ring, &nf->memory, nf->has_sg);
-	rc = store_client_transaction(h->store, write_keys, nf);
-	if (rc < 0)
-		goto close_port;
-	return 0;
-
-close_port:
-	hv_evtchn_close(h->hv, nf->port);
-	nf->port = 0;
-unshare_all:
-	unshare_all(nf);
+		close_all(nf);
 	return rc;
+}
+
+/* ---- connected ---------------------------------------------------------------------------------------------------------- */
+
+static void start_ctrl(struct netfront *nf)
+{
+	struct netfront_ctrl_job job = {
+		.nr_queues = nf->nr_queues,
+		.wants_staging = !nf->options.no_staging,
+		.wants_hash = nf->rx_can & NETFRONT_HASH,
+	};
+
+	if (!nf->ctrl.port)
+		return;
+	for (unsigned i = 0; i < nf->nr_queues; i++)
+		job.queue[i] = (struct netfront_ctrl_pages){nf->queue[i].tx_refs, nf->queue[i].rx_refs,
+							    nf->queue[i].memory.nr_slots};
+	if (job.wants_hash && getrandom(job.key, sizeof(job.key), 0) != sizeof(job.key))
+		job.wants_hash = false;
+	netfront_ctrl_start(&nf->ctrl, &job);
 }
 
 static int netfront_connect(struct handshake *h)
@@ -150,8 +278,12 @@ static int netfront_connect(struct handshake *h)
 	struct netfront *nf = h->priv;
 
 	nf->is_connected = true;
+	start_ctrl(nf);
 	/* The rx pages were posted before there was anybody to tell. */
-	hv_notify(h->hv, nf->port);
+	for (unsigned i = 0; i < nf->nr_queues; i++)
+		hv_notify(h->hv, nf->queue[i].rx_port);
+	if (nf->options.hooks.up)
+		nf->options.hooks.up(nf, nf->options.hooks.arg);
 	return 0;
 }
 
@@ -159,12 +291,16 @@ static void netfront_disconnect(struct handshake *h)
 {
 	struct netfront *nf = h->priv;
 
+	if (nf->is_connected && nf->options.hooks.down)
+		nf->options.hooks.down(nf, nf->options.hooks.arg);
 	nf->is_connected = false;
-	if (nf->port) {
-		hv_evtchn_close(h->hv, nf->port);
-		nf->port = 0;
-	}
-	unshare_all(nf);
+	close_all(nf);
+}
+
+static void netfront_changed(struct handshake *h, const char *key)
+{
+	if (!strcmp(key, "carrier"))
+		read_carrier(h->priv);
 }
 
 static const struct handshake_driver netfront_driver = {
@@ -173,23 +309,34 @@ static const struct handshake_driver netfront_driver = {
 	.publish = netfront_publish,
 	.connect = netfront_connect,
 	.disconnect = netfront_disconnect,
+	.changed = netfront_changed,
 };
 
-int netfront_create(struct frontbus *bus, unsigned devid, struct netfront **out)
+int netfront_create(struct frontbus *bus, unsigned devid, const struct netfront_options *opt, struct netfront **out)
 {
 	struct netfront *nf = calloc(1, sizeof(*nf));
 	char path[64];
-	int rc;
+	int rc = -ENOMEM;
 
 	if (!nf)
-		return -ENOMEM;
+		return rc;
+	nf->queue = calloc(NETFRONT_MAX_QUEUES, sizeof(*nf->queue));
+	if (!nf->queue)
+		goto free_device;
 	nf->bus = bus;
+	if (opt)
+		nf->options = *opt;
 	snprintf(path, sizeof(path), "device/vif/%u", devid);
 	rc = frontbus_start(bus, &nf->handshake, &netfront_driver, path, nf);
 	if (rc < 0)
-		free(nf);
-	else
-		*out = nf;
+		goto free_queues;
+	*out = nf;
+	return 0;
+
+free_queues:
+	free(nf->queue);
+free_device:
+	free(nf);
 	return rc;
 }
 
@@ -198,6 +345,7 @@ void netfront_destroy(struct netfront *nf)
 	if (!nf)
 		return;
 	frontbus_stop(nf->bus, &nf->handshake);
+	free(nf->queue);
 	free(nf);
 }
 
@@ -206,14 +354,50 @@ int netfront_wait_connected(struct netfront *nf, int timeout_ms)
 	return frontbus_wait_connected(nf->bus, &nf->handshake, timeout_ms);
 }
 
+/* ---- the control side of a running device ------------------------------------------------------------------------------ */
+
 int netfront_check(struct netfront *nf)
 {
-	const char *why = nf->ring.broken;
+	const char *why = NULL;
 
-	if (nf->handshake.failed || !nf->is_connected || !why)
+	if (nf->handshake.failed || !nf->is_connected)
 		return nf->handshake.failed ? -EPROTO : 0;
+	netfront_ctrl_poll(&nf->ctrl);
+	why = nf->ctrl.port ? nf->ctrl.broken : NULL;
+	for (unsigned i = 0; !why && i < nf->nr_queues; i++)
+		why = nf->queue[i].ring.broken;
+	if (!why)
+		return 0;
 	handshake_fail(&nf->handshake, "the back end broke the protocol: %s", why);
 	return -EPROTO;
+}
+
+void netfront_count(const struct netfront *nf, struct netfront_counters *sum)
+{
+	const unsigned nr = sizeof(*sum) / sizeof(uint64_t);
+
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned q = 0; q < NETFRONT_MAX_QUEUES; q++)
+		for (unsigned i = 0; i < nr; i++)
+			((uint64_t *)sum)[i] += ((const uint64_t *)&nf->queue[q].ring.count)[i];
+}
+
+bool netfront_arm(struct netfront *nf, bool for_rx, unsigned tx_room)
+{
+	bool has_work = false;
+
+	if (!nf->is_connected)
+		return false;
+	for (unsigned i = 0; i < nf->nr_queues; i++) {
+		struct netfront_ring *r = &nf->queue[i].ring;
+
+		if (for_rx)
+			has_work |= netfront_ring_arm_rx(r);
+		if (tx_room)
+			has_work |= netfront_ring_arm_tx(r, tx_room);
+		has_work |= r->broken != NULL;
+	}
+	return has_work | netfront_ctrl_arm(&nf->ctrl);
 }
 
 int netfront_wait(struct netfront *nf, bool for_rx, unsigned tx_room, int timeout_ms)

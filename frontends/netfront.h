@@ -6,100 +6,117 @@
  * When the back end goes, the device is closed from within frontbus_pump and stays closed: bursts move nothing, waits say
  * -ENODEV; frames that were under way are lost, as on a cable that was pulled.
  *
- * Owns     rings and pages, shared with the back end while connected.
+ * Owns     queues and control ring, shared with the back end while connected.
  * Trusts   the back end with nothing but the frames themselves: netfront_ring.h.
- * Runs in  one thread, which is also its bus's.
+ * Runs in  one thread, which is also its bus's; or, with hooks, bursts of each queue in a thread of their own.
  * Fails    a back end that breaks the protocol: netfront_check closes the device and says why in its "error" node.
- * Spec     xen/io/netif.h. One queue, one event channel, rx-copy, scatter-gather where the back end offers it.
+ * Spec     xen/io/netif.h. What is used of it: as much as both ends offer, of what the options ask for.
  */
 #ifndef SLUICE_FRONTENDS_NETFRONT_H
 #define SLUICE_FRONTENDS_NETFRONT_H
 
 #include "frontends/frontbus.h"
-#include "frontends/netfront_ring.h"
+#include "frontends/netfront_ctrl.h"
+#include "frontends/netfront_queue.h"
+
+struct netfront;
+
+/* Who uses the queues in other threads learns here, in the bus's thread, when they may be touched. */
+struct netfront_hooks {
+	void (*up)(struct netfront *nf, void *arg);   /* connected */
+	void (*down)(struct netfront *nf, void *arg); /* when it returns, nobody is in a burst any more */
+	void *arg;
+};
+
+struct netfront_options {
+	unsigned queues;  /* at most so many; 0: one */
+	unsigned slots;   /* pages each way and queue, rounded down to a power of two; 0: 256, or 64 where shared pages are scarce */
+	uint32_t accepts; /* of CSUM4, CSUM6, GSO4, GSO6, HASH, MCAST: what the caller can make use of; 0: plain frames only */
+	bool no_staging;  /* do not ask for staging grants */
+	bool no_split;    /* one event channel for a queue, whatever is offered */
+	struct netfront_hooks hooks;
+};
 
 struct netfront {
 	struct handshake handshake;
 	struct frontbus *bus;
+	struct netfront_options options;
 	bool is_connected;
-	evtchn_port_t port;
+	bool has_carrier; /* false: the back end says that its cable is out */
 	uint8_t mac[6];
 	unsigned mtu;
-	struct netfront_ring_memory memory; /* shared while prepared */
-	bool has_sg;
-	grant_ref_t tx_ring_ref;
-	grant_ref_t rx_ring_ref;
-	grant_ref_t tx_refs[NETFRONT_SLOTS];
-	grant_ref_t rx_refs[NETFRONT_SLOTS];
-	struct netfront_ring ring;
+	uint32_t tx_can; /* enum netfront_ability of the back end, while connected */
+	uint32_t rx_can; /* what it was told that we take */
+	unsigned nr_queues;
+	struct netfront_queue *queue; /* NETFRONT_MAX_QUEUES of them */
+	struct netfront_ctrl ctrl;
 };
 
-/* Starts the handshake of device/vif/<devid>. -ENOENT: there is no such device; -ENOMEM; the store's errors. */
-int netfront_create(struct frontbus *bus, unsigned devid, struct netfront **out);
+/* Starts the handshake of device/vif/<devid>. opt may be NULL. -ENOENT: there is no such device; -ENOMEM; the store's errors. */
+int netfront_create(struct frontbus *bus, unsigned devid, const struct netfront_options *opt, struct netfront **out);
 /* Closes the device and gives everything back. Takes NULL. */
 void netfront_destroy(struct netfront *nf);
 /* frontbus_wait_connected for this device. */
 int netfront_wait_connected(struct netfront *nf, int timeout_ms);
 
-/* Has the back end broken the protocol? Then closes the device. 0, or -EPROTO. For the control side, now and then. */
+/*
+ * For the control side, now and then: goes on with the control ring; has the back end broken the protocol? Then closes the
+ * device. 0, or -EPROTO.
+ */
 int netfront_check(struct netfront *nf);
+
+/* All queues' counters. */
+void netfront_count(const struct netfront *nf, struct netfront_counters *sum);
 
 /* The longest frame that can be sent now: one page without scatter-gather; 0 while not connected. */
 static inline uint32_t netfront_max_frame(const struct netfront *nf)
 {
-	return nf->is_connected ? nf->ring.max_frame : 0;
+	return nf->is_connected ? nf->queue[0].ring.max_frame : 0;
 }
 
-/* Sends: how many were taken, the others found the ring full. Frames are copied.   [hot] */
-static inline unsigned netfront_tx_burst(struct netfront *nf, const struct netfront_packet pkts[], unsigned n)
+/* Sends on queue q: how many were taken, the others found the ring full. Frames are copied.   [hot] */
+static inline unsigned netfront_tx_burst(struct netfront *nf, unsigned q, const struct netfront_packet pkts[], unsigned n)
 {
 	unsigned taken;
 	bool wake;
 
 	if (!nf->is_connected)
 		return 0;
-	taken = netfront_ring_tx(&nf->ring, pkts, n, &wake);
+	taken = netfront_ring_tx(&nf->queue[q].ring, pkts, n, &wake);
 	if (wake)
-		hv_notify(nf->handshake.hv, nf->port);
+		hv_notify(nf->handshake.hv, nf->queue[q].tx_port);
 	return taken;
 }
 
-/* Receives up to n frames into the callers' buffers; each len is the room, then the length.   [hot] */
-static inline unsigned netfront_rx_burst(struct netfront *nf, struct netfront_packet pkts[], unsigned n)
+/* Receives up to n frames of queue q into the callers' buffers; each len is the room, then the length.   [hot] */
+static inline unsigned netfront_rx_burst(struct netfront *nf, unsigned q, struct netfront_packet pkts[], unsigned n)
 {
 	unsigned got;
 	bool wake;
 
 	if (!nf->is_connected)
 		return 0;
-	got = netfront_ring_rx(&nf->ring, pkts, n, &wake);
+	got = netfront_ring_rx(&nf->queue[q].ring, pkts, n, &wake);
 	if (wake)
-		hv_notify(nf->handshake.hv, nf->port);
+		hv_notify(nf->handshake.hv, nf->queue[q].rx_port);
 	return got;
 }
 
-/* Takes tx answers; slots still with the back end. 0 while not connected: what was there is lost.   [hot] */
+/* Takes tx answers of all queues; slots still with the back end. 0 while not connected: what was there is lost.   [hot] */
 static inline unsigned netfront_tx_outstanding(struct netfront *nf)
 {
-	return nf->is_connected ? netfront_ring_reclaim(&nf->ring) : 0;
+	unsigned out = 0;
+
+	for (unsigned i = 0; nf->is_connected && i < nf->nr_queues; i++)
+		out += netfront_ring_reclaim(&nf->queue[i].ring);
+	return out;
 }
 
 /*
- * Before sleep: asks for events. tx_room: wake me when so many slots are free (0: do not care). True: there is work
- * already. Not connected: false, only the store can bring news.
+ * Before sleep: asks all queues for events. tx_room: wake me when so many slots of a queue are free (0: do not care). True:
+ * there is work already. Not connected: false, only the store can bring news.
  */
-static inline bool netfront_arm(struct netfront *nf, bool for_rx, unsigned tx_room)
-{
-	bool has_work = false;
-
-	if (!nf->is_connected)
-		return false;
-	if (for_rx)
-		has_work = netfront_ring_arm_rx(&nf->ring);
-	if (tx_room)
-		has_work |= netfront_ring_arm_tx(&nf->ring, tx_room);
-	return has_work || nf->ring.broken;
-}
+bool netfront_arm(struct netfront *nf, bool for_rx, unsigned tx_room);
 
 /*
  * Arms, and sleeps on the bus if there is nothing to do; then hands out watch events. 1: look again; 0: time is up;

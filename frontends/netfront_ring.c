@@ -1,16 +1,17 @@
 /*
- * frontends/netfront_ring.c - bursts of frames through the two rings of a vif.   [hot]
+ * frontends/netfront_ring.c - bursts of frames through the two rings of a queue.   [hot]
  *
  *      front                        ring                         back end
  *      tx: copy, put, push  --->   requests    --->   reads the page, answers
  *      rx: post pages       --->   requests    --->   fills a page, answers in the same slot
  *
- * The k-th rx request sits in slot k and names page k, and the back end must answer it there. So one comparison proves
- * that an id is in range, outstanding, and answered once.
+ * The k-th rx request sits in slot k, names page k modulo the number of pages, and the back end must answer it there. So one
+ * comparison proves that an id is in range, outstanding, and answered once. An entry of extra info has no id; its page was
+ * not written and goes back with the frame's.
  *
  * Owns     struct netfront_ring.
  * Trusts   no response; rx pages are read once, by the copy to the caller.
- * Runs in  the one thread that uses the vif.
+ * Runs in  the one thread that uses the queue.
  * Fails    netfront_ring.h.
  */
 #include "frontends/netfront_ring.h"
@@ -19,54 +20,63 @@
 #define COLOUR_BYTES 2048u
 #define COLOUR_LINES 32u
 
-static unsigned break_ring(struct netfront_ring *r, const char *why)
+#define EXTRAS_ASKED (NETFRONT_GSO4 | NETFRONT_GSO6 | NETFRONT_HASH)
+
+static void break_ring(struct netfront_ring *r, const char *why)
 {
 	r->broken = why;
-	return 0;
 }
 
-static void count_push(struct netfront_ring *r, bool wake)
+static bool count_push(struct netfront_ring *r, bool wake)
 {
 	if (wake)
 		r->count.notify_sent++;
 	else
 		r->count.notify_suppressed++;
-}
-
-/* Posts every page that is ours again. Returns whether the back end wants to hear of it. */
-static bool post_rx(struct netfront_ring *r)
-{
-	uint32_t until = r->rx_done + NETFRONT_SLOTS;
-	bool wake;
-
-	if (r->rx.req_prod == until)
-		return false;
-	while (r->rx.req_prod != until) {
-		uint16_t slot = (uint16_t)(r->rx.req_prod % NETFRONT_SLOTS);
-		struct netif_rx_request req = {.id = slot, .gref = r->rx_refs[slot]};
-
-		netif_rxr_front_put(&r->rx, &req);
-	}
-	wake = netif_rxr_front_push(&r->rx);
-	count_push(r, wake);
 	return wake;
 }
 
-void netfront_ring_init(struct netfront_ring *r, const struct netfront_ring_memory *m, bool sg)
+void netfront_ring_init(struct netfront_ring *r, const struct netfront_ring_memory *m, uint32_t tx_can, uint32_t rx_can)
 {
 	memset(r, 0, sizeof(*r));
 	netif_txr_front_init(&r->tx, m->tx_ring, PAGE_BYTES);
 	netif_rxr_front_init(&r->rx, m->rx_ring, PAGE_BYTES);
-	r->max_chain = sg ? XEN_NETIF_NR_SLOTS_MIN : 1;
-	r->max_frame = sg ? NETFRONT_MAX_FRAME : PAGE_BYTES;
+	r->tx_can = tx_can;
+	r->rx_can = rx_can;
+	r->max_frame = tx_can & NETFRONT_SG ? NETFRONT_MAX_FRAME : PAGE_BYTES;
+	r->nr_slots = m->nr_slots;
 	r->tx_pages = m->tx_pages;
 	r->rx_pages_sh = m->rx_pages;
-	memcpy(r->tx_refs, m->tx_refs, sizeof(r->tx_refs));
-	memcpy(r->rx_refs, m->rx_refs, sizeof(r->rx_refs));
-	for (unsigned i = 0; i < NETFRONT_SLOTS; i++)
-		r->tx_free[i] = (uint16_t)(NETFRONT_SLOTS - 1 - i);
-	r->nr_tx_free = NETFRONT_SLOTS;
-	post_rx(r);
+	memcpy(r->tx_refs, m->tx_refs, r->nr_slots * sizeof(r->tx_refs[0]));
+	memcpy(r->rx_refs, m->rx_refs, r->nr_slots * sizeof(r->rx_refs[0]));
+	for (unsigned i = 0; i < r->nr_slots; i++)
+		r->tx_free[i] = (uint16_t)(r->nr_slots - 1 - i);
+	r->nr_tx_free = r->nr_slots;
+	netfront_ring_post(r);
+}
+
+/* ---- tx ------------------------------------------------------------------------------------------------------------ */
+
+static void take_tx(struct netfront_ring *r)
+{
+	struct netif_tx_response rsp;
+
+	netif_txr_front_take(&r->tx, &rsp);
+	if (rsp.status == NETIF_RSP_NULL) { /* for an entry of extra info; such an answer has no id */
+		if (!r->tx_extras_out)
+			break_ring(r, "an empty tx response without extra info before it");
+		else
+			r->tx_extras_out--;
+		return;
+	}
+	if (rsp.id >= r->nr_slots || !r->tx_out[rsp.id]) {
+		break_ring(r, "a tx response for a request that is not outstanding");
+		return;
+	}
+	r->tx_out[rsp.id] = false;
+	r->tx_free[r->nr_tx_free++] = rsp.id;
+	if (rsp.status != NETIF_RSP_OKAY)
+		r->count.tx_errors++;
 }
 
 unsigned netfront_ring_reclaim(struct netfront_ring *r)
@@ -75,28 +85,62 @@ unsigned netfront_ring_reclaim(struct netfront_ring *r)
 
 	if (pending < 0)
 		break_ring(r, "more tx responses than there were requests");
-	while (pending-- > 0) {
-		struct netif_tx_response rsp;
+	while (pending-- > 0 && !r->broken)
+		take_tx(r);
+	return r->nr_slots - r->nr_tx_free;
+}
 
-		netif_txr_front_take(&r->tx, &rsp);
-		if (rsp.id >= NETFRONT_SLOTS || !r->tx_out[rsp.id]) {
-			break_ring(r, "a tx response for a request that is not outstanding");
-			break;
+/* Pieces are read one after the other; a piece may lie in several slots, and a slot take several pieces. */
+static void fill_page(uint8_t *to, uint32_t bytes, const struct iovec **piece, size_t *done)
+{
+	while (bytes) {
+		size_t left = (*piece)->iov_len - *done;
+		size_t now = left < bytes ? left : bytes;
+
+		memcpy(to, (const uint8_t *)(*piece)->iov_base + *done, now);
+		to += now;
+		bytes -= (uint32_t)now;
+		*done += now;
+		if (*done == (*piece)->iov_len) {
+			++*piece;
+			*done = 0;
 		}
-		r->tx_out[rsp.id] = false;
-		r->tx_free[r->nr_tx_free++] = rsp.id;
-		if (rsp.status != NETIF_RSP_OKAY)
-			r->count.tx_errors++;
 	}
-	return NETFRONT_SLOTS - r->nr_tx_free;
+}
+
+static void put_gso(struct netfront_ring *r, const struct netfront_meta *meta)
+{
+	struct netif_extra_info extra = {.type = XEN_NETIF_EXTRA_TYPE_GSO};
+	struct netif_tx_request raw = {0};
+
+	extra.u.gso.size = meta->gso_size;
+	extra.u.gso.type = meta->gso_type;
+	__builtin_memcpy(&raw, &extra, sizeof(extra));
+	netif_txr_front_put(&r->tx, &raw);
+	r->tx_extras_out++;
+}
+
+static uint16_t tx_flags(const struct netfront_meta *meta)
+{
+	uint16_t flags = 0;
+
+	if (!meta)
+		return 0;
+	if (meta->flags & NETFRONT_CSUM_BLANK)
+		flags |= NETTXF_csum_blank | NETTXF_data_validated;
+	if (meta->flags & NETFRONT_CSUM_VALID)
+		flags |= NETTXF_data_validated;
+	if (meta->gso_size)
+		flags |= NETTXF_extra_info;
+	return flags;
 }
 
 /* Copies one frame into free pages and puts its chain of requests; there are enough free slots. */
-static void put_chain(struct netfront_ring *r, const struct netfront_packet *pkt)
+static void put_chain(struct netfront_ring *r, const struct iovec *piece, uint32_t left, const struct netfront_meta *meta)
 {
-	const uint8_t *from = pkt->data;
-	uint32_t left = pkt->len;
 	uint32_t size = left; /* the first slot says the whole frame's, later ones their own */
+	uint16_t flags = tx_flags(meta);
+	size_t done = 0;
 
 	do {
 		uint16_t id = r->tx_free[--r->nr_tx_free];
@@ -104,96 +148,175 @@ static void put_chain(struct netfront_ring *r, const struct netfront_packet *pkt
 		uint32_t bytes = left < PAGE_BYTES ? left : PAGE_BYTES;
 		struct netif_tx_request req = {.gref = r->tx_refs[id], .offset = (uint16_t)offset, .id = id};
 
-		memcpy(r->tx_pages + pages_to_bytes(id) + offset, from, bytes);
-		from += bytes;
+		fill_page(r->tx_pages + pages_to_bytes(id) + offset, bytes, &piece, &done);
 		left -= bytes;
 		req.size = (uint16_t)size;
-		req.flags = left ? NETTXF_more_data : 0;
+		req.flags = flags | (left ? NETTXF_more_data : 0);
 		r->tx_out[id] = true;
 		netif_txr_front_put(&r->tx, &req);
+		if (flags & NETTXF_extra_info)
+			put_gso(r, meta);
+		flags = 0;
 		size = left < PAGE_BYTES ? left : PAGE_BYTES;
 	} while (left);
 }
 
+/* May this frame be sent at all? */
+static bool is_acceptable(struct netfront_ring *r, uint32_t bytes, const struct netfront_meta *meta)
+{
+	if (bytes < NETFRONT_MIN_FRAME || bytes > r->max_frame) {
+		r->count.tx_drop_size++;
+		return false;
+	}
+	if (!meta || !(meta->gso_size || meta->flags & NETFRONT_CSUM_BLANK))
+		return true;
+	if (meta->gso_size && !(meta->gso_type == XEN_NETIF_GSO_TYPE_TCPV4 && r->tx_can & NETFRONT_GSO4) &&
+	    !(meta->gso_type == XEN_NETIF_GSO_TYPE_TCPV6 && r->tx_can & NETFRONT_GSO6)) {
+		r->count.tx_drop_offload++;
+		return false;
+	}
+	if (meta->flags & NETFRONT_CSUM_BLANK && !(r->tx_can & (NETFRONT_CSUM4 | NETFRONT_CSUM6))) {
+		r->count.tx_drop_offload++;
+		return false;
+	}
+	return true;
+}
+
+bool netfront_ring_put(struct netfront_ring *r, const struct iovec pieces[], uint32_t bytes, const struct netfront_meta *meta)
+{
+	unsigned pages = (unsigned)bytes_to_pages(bytes);
+
+	if (r->broken)
+		return false;
+	if (!is_acceptable(r, bytes, meta))
+		return true;
+	/* An entry of extra info needs no page, but room in the ring. */
+	if (pages > r->nr_tx_free || pages + 1 > netif_txr_front_free(&r->tx) + !(meta && meta->gso_size)) {
+		r->count.tx_ring_full++;
+		return false;
+	}
+	put_chain(r, pieces, bytes, meta);
+	r->count.tx_packets++;
+	r->count.tx_bytes += bytes;
+	return true;
+}
+
+bool netfront_ring_mcast(struct netfront_ring *r, const uint8_t mac[6], bool add)
+{
+	struct netif_extra_info extra = {.type = add ? XEN_NETIF_EXTRA_TYPE_MCAST_ADD : XEN_NETIF_EXTRA_TYPE_MCAST_DEL};
+	struct netif_tx_request req = {.flags = NETTXF_extra_info}, raw = {0};
+
+	if (r->broken || !(r->tx_can & NETFRONT_MCAST) || !r->nr_tx_free || netif_txr_front_free(&r->tx) < 2)
+		return false;
+	req.id = r->tx_free[--r->nr_tx_free];
+	req.gref = r->tx_refs[req.id];
+	r->tx_out[req.id] = true;
+	netif_txr_front_put(&r->tx, &req);
+	memcpy(extra.u.mcast.addr, mac, 6);
+	__builtin_memcpy(&raw, &extra, sizeof(extra));
+	netif_txr_front_put(&r->tx, &raw);
+	r->tx_extras_out++;
+	return true;
+}
+
+bool netfront_ring_push(struct netfront_ring *r)
+{
+	if (r->tx.req_prod == r->tx.req_shown)
+		return false;
+	r->count.tx_slots += r->tx.req_prod - r->tx.req_shown;
+	r->count.tx_bursts++;
+	return count_push(r, netif_txr_front_push(&r->tx));
+}
+
 unsigned netfront_ring_tx(struct netfront_ring *r, const struct netfront_packet pkts[], unsigned n, bool *wake)
 {
-	uint32_t before = r->tx.req_prod;
 	unsigned i;
 
-	*wake = false;
 	netfront_ring_reclaim(r);
-	if (r->broken)
-		return 0;
 	for (i = 0; i < n; i++) {
-		const struct netfront_packet *pkt = &pkts[i];
-		unsigned slots = (unsigned)bytes_to_pages(pkt->len);
+		struct iovec piece = {pkts[i].data, pkts[i].len};
 
-		if (pkt->len < NETFRONT_MIN_FRAME || pkt->len > r->max_frame) {
-			r->count.tx_drop_size++;
-			continue;
-		}
-		if (slots > r->nr_tx_free) {
-			r->count.tx_ring_full++;
+		if (!netfront_ring_put(r, &piece, pkts[i].len, &pkts[i].meta))
 			break;
-		}
-		put_chain(r, pkt);
-		r->count.tx_packets++;
-		r->count.tx_bytes += pkt->len;
 	}
-	if (r->tx.req_prod != before) {
-		r->count.tx_slots += r->tx.req_prod - before;
-		r->count.tx_bursts++;
-		*wake = netif_txr_front_push(&r->tx);
-		count_push(r, *wake);
-	}
+	*wake = netfront_ring_push(r);
 	return i;
+}
+
+/* ---- rx ------------------------------------------------------------------------------------------------------------ */
+
+bool netfront_ring_post(struct netfront_ring *r)
+{
+	uint32_t until = r->rx_done + r->nr_slots;
+
+	if (r->broken || r->rx.req_prod == until)
+		return false;
+	while (r->rx.req_prod != until) {
+		uint16_t slot = (uint16_t)(r->rx.req_prod & (r->nr_slots - 1));
+		struct netif_rx_request req = {.id = slot, .gref = r->rx_refs[slot]};
+
+		netif_rxr_front_put(&r->rx, &req);
+	}
+	return count_push(r, netif_rxr_front_push(&r->rx));
 }
 
 /* Adds one checked fragment to the frame being gathered, or notes what is wrong with it. */
 static void gather(struct netfront_ring *r, uint16_t slot, const struct netif_rx_response *rsp)
 {
+	struct netfront_frame *f = &r->frame;
+
 	if (rsp->status < 0)
-		r->chain_fault = &r->count.rx_drop_error;
+		r->fault = &r->count.rx_drop_error;
 	else if (rsp->status == 0 || rsp->offset >= PAGE_BYTES || (uint32_t)rsp->status > PAGE_BYTES - rsp->offset)
-		r->chain_fault = &r->count.rx_drop_bounds;
-	else if (r->nr_fragments == XEN_NETIF_NR_SLOTS_MIN)
-		r->chain_fault = &r->count.rx_drop_chain;
-	if (r->chain_fault)
+		r->fault = &r->count.rx_drop_bounds;
+	else if (f->nr_fragments == NETFRONT_MAX_CHAIN)
+		r->fault = &r->count.rx_drop_chain;
+	if (r->fault)
 		return;
-	r->chain[r->nr_fragments++] =
+	f->fragment[f->nr_fragments++] =
 		(struct netfront_fragment){.slot = slot, .offset = rsp->offset, .len = (uint16_t)rsp->status};
-	r->chain_bytes += (uint32_t)rsp->status;
+	f->bytes += (uint32_t)rsp->status;
 }
 
-/* The frame is complete: copies it out, unless something is wrong with it. Its pages are free afterwards. */
-static bool deliver(struct netfront_ring *r, struct netfront_packet *pkt)
+static void take_gso(struct netfront_ring *r, const struct netif_extra_info *extra)
 {
-	uint8_t *to = pkt->data;
+	bool is_asked = (extra->u.gso.type == XEN_NETIF_GSO_TYPE_TCPV4 && r->rx_can & NETFRONT_GSO4) ||
+			(extra->u.gso.type == XEN_NETIF_GSO_TYPE_TCPV6 && r->rx_can & NETFRONT_GSO6);
 
-	if (!r->chain_fault && r->chain_bytes < NETFRONT_MIN_FRAME)
-		r->chain_fault = &r->count.rx_drop_bounds;
-	if (!r->chain_fault && r->chain_bytes > pkt->len)
-		r->chain_fault = &r->count.rx_drop_room;
-	if (r->chain_fault) {
-		++*r->chain_fault;
-		return false;
+	if (!is_asked || !extra->u.gso.size) {
+		r->fault = &r->count.rx_drop_extra;
+		return;
 	}
-	for (unsigned i = 0; i < r->nr_fragments; i++) {
-		const struct netfront_fragment *f = &r->chain[i];
+	r->frame.meta.gso_type = extra->u.gso.type;
+	r->frame.meta.gso_size = extra->u.gso.size;
+}
 
-		memcpy(to, r->rx_pages_sh + pages_to_bytes(f->slot) + f->offset, f->len);
-		to += f->len;
+/* Takes one entry of extra info; true: it was the last of the frame. */
+static bool take_extra(struct netfront_ring *r)
+{
+	struct netif_extra_info extra;
+	struct netif_rx_response raw;
+
+	_Static_assert(sizeof(raw) == sizeof(extra), "extra info fills an rx entry");
+	netif_rxr_front_take(&r->rx, &raw);
+	__builtin_memcpy(&extra, &raw, sizeof(extra));
+	r->count.rx_slots++;
+	r->is_in_extras = extra.flags & XEN_NETIF_EXTRA_FLAG_MORE;
+	if (extra.type == XEN_NETIF_EXTRA_TYPE_GSO) {
+		take_gso(r, &extra);
+	} else if (extra.type == XEN_NETIF_EXTRA_TYPE_HASH && r->rx_can & NETFRONT_HASH) {
+		r->frame.meta.hash_type = extra.u.hash.type;
+		memcpy(&r->frame.meta.hash, extra.u.hash.value, sizeof(r->frame.meta.hash));
+	} else {
+		r->fault = &r->count.rx_drop_extra;
 	}
-	pkt->len = r->chain_bytes;
-	r->count.rx_packets++;
-	r->count.rx_bytes += r->chain_bytes;
-	return true;
+	return !r->is_in_extras && !r->is_more_after_extras;
 }
 
 /* Takes one response; true: it ended a frame. */
 static bool take_rx(struct netfront_ring *r)
 {
-	uint16_t slot = (uint16_t)(r->rx.rsp_cons % NETFRONT_SLOTS);
+	uint16_t slot = (uint16_t)(r->rx.rsp_cons & (r->nr_slots - 1));
 	struct netif_rx_response rsp;
 
 	netif_rxr_front_take(&r->rx, &rsp);
@@ -201,55 +324,125 @@ static bool take_rx(struct netfront_ring *r)
 		break_ring(r, "an rx response in another slot than its request");
 		return false;
 	}
-	if (rsp.flags & NETRXF_extra_info) {
+	if (rsp.flags & NETRXF_extra_info && (!(r->rx_can & EXTRAS_ASKED) || r->frame.nr_fragments)) {
 		break_ring(r, "extra info that was not asked for");
 		return false;
 	}
 	r->count.rx_slots++;
+	if (!r->frame.nr_fragments) {
+		r->frame.meta.flags = (rsp.flags & NETRXF_csum_blank ? NETFRONT_CSUM_BLANK : 0) |
+				      (rsp.flags & NETRXF_data_validated ? NETFRONT_CSUM_VALID : 0);
+	}
 	gather(r, slot, &rsp);
-	return !(rsp.flags & NETRXF_more_data);
+	r->is_in_extras = rsp.flags & NETRXF_extra_info;
+	r->is_more_after_extras = rsp.flags & NETRXF_more_data;
+	return !r->is_in_extras && !r->is_more_after_extras;
+}
+
+static void forget_frame(struct netfront_ring *r)
+{
+	r->frame.bytes = 0;
+	r->frame.nr_fragments = 0;
+	r->frame.meta = (struct netfront_meta){0};
+	r->copied_fragments = 0;
+	r->copied_bytes = 0;
+	r->fault = NULL;
+	r->rx_done = r->rx.rsp_cons;
+}
+
+void netfront_ring_done(struct netfront_ring *r)
+{
+	r->count.rx_packets++;
+	r->count.rx_bytes += r->frame.bytes;
+	forget_frame(r);
+}
+
+void netfront_ring_no_room(struct netfront_ring *r)
+{
+	r->count.rx_drop_room++;
+	forget_frame(r);
+}
+
+const struct netfront_frame *netfront_ring_next(struct netfront_ring *r)
+{
+	if (r->rx_pending == 0 && !r->broken)
+		r->rx_pending = netif_rxr_front_pending(&r->rx);
+	if (r->rx_pending < 0) {
+		r->rx_pending = 0;
+		break_ring(r, "more rx responses than there were requests");
+	}
+	while (r->rx_pending > 0 && !r->broken) {
+		bool is_complete = r->is_in_extras ? take_extra(r) : take_rx(r);
+
+		r->rx_pending--;
+		if (r->broken)
+			break;
+		if (!is_complete) {
+			/* A frame may not use up the ring: a back end that never ends it would stop us. */
+			if (r->rx.rsp_cons - r->rx_done >= r->nr_slots)
+				break_ring(r, "a frame without an end");
+			continue;
+		}
+		if (!r->fault && r->frame.bytes < NETFRONT_MIN_FRAME)
+			r->fault = &r->count.rx_drop_bounds;
+		if (!r->fault)
+			return &r->frame;
+		++*r->fault;
+		forget_frame(r);
+	}
+	return NULL;
+}
+
+void netfront_ring_copy(struct netfront_ring *r, void *to, uint32_t bytes)
+{
+	while (bytes) {
+		const struct netfront_fragment *f = &r->frame.fragment[r->copied_fragments];
+		uint32_t left = f->len - r->copied_bytes;
+		uint32_t now = left < bytes ? left : bytes;
+
+		memcpy(to, r->rx_pages_sh + pages_to_bytes(f->slot) + f->offset + r->copied_bytes, now);
+		to = (uint8_t *)to + now;
+		bytes -= now;
+		r->copied_bytes += now;
+		if (r->copied_bytes == f->len) {
+			r->copied_fragments++;
+			r->copied_bytes = 0;
+		}
+	}
 }
 
 unsigned netfront_ring_rx(struct netfront_ring *r, struct netfront_packet pkts[], unsigned n, bool *wake)
 {
-	int pending = r->broken ? 0 : netif_rxr_front_pending(&r->rx);
+	const struct netfront_frame *f;
 	unsigned got = 0;
 
-	*wake = false;
-	if (pending < 0)
-		return break_ring(r, "more rx responses than there were requests");
-	while (got < n && pending-- > 0) {
-		bool is_complete = take_rx(r);
-
-		if (r->broken)
-			return got;
-		if (!is_complete) {
-			/* A frame may not use up the ring: a back end that never ends it would stop us. */
-			if (r->rx.rsp_cons - r->rx_done >= NETFRONT_SLOTS)
-				return break_ring(r, "a frame without an end"), got;
+	while (got < n && (f = netfront_ring_next(r))) {
+		if (f->bytes > pkts[got].len) {
+			netfront_ring_no_room(r);
 			continue;
 		}
-		got += deliver(r, &pkts[got]);
-		r->nr_fragments = 0;
-		r->chain_bytes = 0;
-		r->chain_fault = NULL;
-		r->rx_done = r->rx.rsp_cons;
+		netfront_ring_copy(r, pkts[got].data, f->bytes);
+		pkts[got].len = f->bytes;
+		pkts[got++].meta = f->meta;
+		netfront_ring_done(r);
 	}
-	if (got)
-		r->count.rx_bursts++;
-	*wake = post_rx(r);
+	r->count.rx_bursts += got != 0;
+	*wake = netfront_ring_post(r);
 	return got;
 }
 
+/* ---- before sleep ---------------------------------------------------------------------------------------------------- */
+
 bool netfront_ring_arm_rx(struct netfront_ring *r)
 {
-	return r->broken || netif_rxr_front_final_check(&r->rx);
+	return r->broken || r->rx_pending || netif_rxr_front_final_check(&r->rx);
 }
 
 bool netfront_ring_arm_tx(struct netfront_ring *r, unsigned want)
 {
-	unsigned missing = want > r->nr_tx_free ? want - r->nr_tx_free : 0;
-	unsigned out = NETFRONT_SLOTS - r->nr_tx_free;
+	unsigned entries = netif_txr_front_free(&r->tx), out = NETFRONT_SLOTS - entries;
+	unsigned room = r->nr_tx_free < entries ? r->nr_tx_free : entries;
+	unsigned missing = want > room ? want - room : 0;
 	int pending;
 
 	if (r->broken || !missing || !out)

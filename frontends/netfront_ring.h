@@ -1,15 +1,19 @@
 /*
- * frontends/netfront_ring.h - the data half of a netfront: two rings and the pages behind them.   [hot]
+ * frontends/netfront_ring.h - the data half of one queue of a netfront: two rings and the pages behind them.   [hot]
  *
  *      tx   caller's frame --copy--> tx page (the peer reads it) --request--> ring --response--> page is free again
  *      rx   rx page posted --request--> ring --response--> checked --copy--> caller's buffer, page is posted again
  *
- * Every slot owns a page, shared once for the life of the connection: tx pages read-only to the back end, rx pages
- * writable, and therefore copied out before anybody looks at them. It knows no hypervisor: whoever connects hands
- * over memory and refs, and sends the event when told to wake.
+ * Every page is shared once for the life of the connection: tx pages read-only to the back end, rx pages writable, and
+ * therefore copied out before anybody looks at them. Nothing else of the guest's memory is ever within the back end's
+ * reach, which is also all that "trusted=0" asks for. The ring knows no hypervisor: whoever connects hands over memory
+ * and refs, and sends the event when told to wake.
+ *
+ * Bursts (netfront_ring_tx, netfront_ring_rx) are made of single steps, which a caller with buffers of its own shape
+ * uses itself: put .. push; next, copy, done .. post.
  *
  * Owns     which tx pages are with the back end; which rx fragments of an unfinished frame were taken.
- * Trusts   no response: id outstanding and answered once, fragment inside its page, chain bounded.
+ * Trusts   no response: id outstanding and answered once, fragment inside its page, chain bounded, extra info asked for.
  * Runs in  one thread. No lock, no allocation, no system call.
  * Fails    an impossible index or id: broken says why, and nothing moves any more. A bad frame: dropped, counted.
  * Spec     xen/io/netif.h.
@@ -17,16 +21,48 @@
 #ifndef SLUICE_FRONTENDS_NETFRONT_RING_H
 #define SLUICE_FRONTENDS_NETFRONT_RING_H
 
+#include <sys/uio.h>
+
 #include "rings/netif.h"
 
-#define NETFRONT_SLOTS 256u
+#define NETFRONT_SLOTS 256u    /* entries of either ring: one page */
+#define NETFRONT_MIN_SLOTS 32u /* pages each way: the longest chain, and some */
 #define NETFRONT_MIN_FRAME 14u /* an Ethernet header */
 #define NETFRONT_MAX_FRAME XEN_NETIF_MAX_TX_SIZE
+#define NETFRONT_MAX_CHAIN XEN_NETIF_NR_SLOTS_MIN
+/* The longest frame that a back end can send: a burst whose buffers have so much room loses none. */
+#define NETFRONT_MAX_RX_FRAME (NETFRONT_MAX_CHAIN * PAGE_BYTES)
+
+/* What one end can take from the other, beyond frames of one page. */
+enum netfront_ability {
+	NETFRONT_SG = 1 << 0,
+	NETFRONT_CSUM4 = 1 << 1, /* blank TCP and UDP checksums over IPv4 */
+	NETFRONT_CSUM6 = 1 << 2, /* over IPv6 */
+	NETFRONT_GSO4 = 1 << 3,  /* TCP segments longer than the MTU, over IPv4 */
+	NETFRONT_GSO6 = 1 << 4,  /* over IPv6 */
+	NETFRONT_HASH = 1 << 5,  /* receive hashes in extra info */
+	NETFRONT_MCAST = 1 << 6, /* the list of wanted multicast addresses */
+};
+
+enum netfront_flag {
+	NETFRONT_CSUM_BLANK = 1 << 0, /* the TCP or UDP checksum field holds the sum of the pseudo header only */
+	NETFRONT_CSUM_VALID = 1 << 1, /* the checksum was verified, or is blank and the frame came a safe way */
+};
+
+/* What goes with a frame beside its bytes. All zeros: an ordinary frame. */
+struct netfront_meta {
+	uint8_t flags;     /* enum netfront_flag */
+	uint8_t gso_type;  /* XEN_NETIF_GSO_TYPE_* */
+	uint16_t gso_size; /* payload bytes of each segment it is to be cut into */
+	uint32_t hash;     /* received frames: Toeplitz */
+	uint8_t hash_type; /* a bit of XEN_NETIF_CTRL_HASH_TYPE_*, or 0: there is no hash */
+};
 
 /* One frame. tx: data and len in. rx: data and its room in len go in, the frame's length comes out in len. */
 struct netfront_packet {
 	void *data;
 	uint32_t len;
+	struct netfront_meta meta;
 };
 
 struct netfront_counters {
@@ -36,6 +72,7 @@ struct netfront_counters {
 	uint64_t tx_bursts;    /* that sent anything */
 	uint64_t tx_ring_full; /* bursts cut short because no slot was free */
 	uint64_t tx_drop_size; /* frames too short, or longer than the connection takes */
+	uint64_t tx_drop_offload; /* frames that ask for what the back end does not offer */
 	uint64_t tx_errors;    /* slots that the back end answered with an error */
 	uint64_t rx_packets;
 	uint64_t rx_bytes;
@@ -44,6 +81,7 @@ struct netfront_counters {
 	uint64_t rx_drop_error;  /* frames that the back end gave an error for */
 	uint64_t rx_drop_bounds; /* frames with a fragment outside its page, or shorter than an Ethernet header */
 	uint64_t rx_drop_chain;  /* frames of too many fragments */
+	uint64_t rx_drop_extra;  /* frames whose extra info makes no sense */
 	uint64_t rx_drop_room;   /* frames longer than the caller's buffer */
 	uint64_t notify_sent;
 	uint64_t notify_suppressed; /* pushes of which the back end did not want to hear */
@@ -55,31 +93,45 @@ struct netfront_fragment {
 	uint16_t len;
 };
 
+/* A received frame, whole and checked, in its rx pages: the back end may still change the bytes, nothing else. */
+struct netfront_frame {
+	uint32_t bytes;
+	unsigned nr_fragments;
+	struct netfront_meta meta;
+	struct netfront_fragment fragment[NETFRONT_MAX_CHAIN];
+};
+
 struct netfront_ring {
 	struct netif_txr_front tx;
 	struct netif_rxr_front rx;
 	const char *broken; /* why the back end can no longer be dealt with, or NULL */
-	unsigned max_chain; /* tx slots a frame may take: 1 without feature-sg */
+	uint32_t tx_can;    /* what the back end takes */
+	uint32_t rx_can;    /* what it was told that we take */
 	uint32_t max_frame;
+	uint32_t nr_slots; /* pages each way, a power of two */
 
 	uint8_t *tx_pages; /* the back end only reads them */
 	unsigned nr_tx_free;
+	unsigned tx_extras_out; /* ring entries of extra info that are not answered yet: they have no page */
 	uint16_t tx_free[NETFRONT_SLOTS]; /* a stack: the page used last is the warmest */
 	bool tx_out[NETFRONT_SLOTS];      /* with the back end */
 	grant_ref_t tx_refs[NETFRONT_SLOTS];
 
 	uint8_t *rx_pages_sh;
+	int rx_pending;   /* responses known to be there */
 	uint32_t rx_done; /* responses up to here are delivered or dropped: their pages may be posted again */
-	unsigned nr_fragments;
-	uint32_t chain_bytes;
-	uint64_t *chain_fault; /* the counter of what is wrong with the frame being gathered, or NULL */
-	struct netfront_fragment chain[XEN_NETIF_NR_SLOTS_MIN];
+	bool is_in_extras; /* the next rx entry is extra info */
+	bool is_more_after_extras;
+	uint64_t *fault; /* the counter of what is wrong with the frame being gathered, or NULL */
+	unsigned copied_fragments; /* netfront_ring_copy's place in the frame */
+	uint32_t copied_bytes;     /* of the fragment at that place */
+	struct netfront_frame frame;
 	grant_ref_t rx_refs[NETFRONT_SLOTS];
 
 	struct netfront_counters count;
 };
 
-/* What a connection stands on; all of it stays the caller's, pages zeroed, NETFRONT_SLOTS of each kind. */
+/* What a connection stands on; all of it stays the caller's, pages zeroed, nr_slots of each kind. */
 struct netfront_ring_memory {
 	void *tx_ring; /* one page */
 	void *rx_ring; /* one page */
@@ -87,10 +139,14 @@ struct netfront_ring_memory {
 	void *rx_pages;
 	const grant_ref_t *tx_refs;
 	const grant_ref_t *rx_refs;
+	uint32_t nr_slots; /* a power of two from NETFRONT_MIN_SLOTS to NETFRONT_SLOTS */
 };
 
-/* Resets the rings and posts all rx pages. sg: the back end takes chains. Counters start at zero. */
-void netfront_ring_init(struct netfront_ring *r, const struct netfront_ring_memory *m, bool sg);
+/*
+ * Resets the rings and posts all rx pages. tx_can: what the back end takes; rx_can: what it has been told to send; both of
+ * enum netfront_ability. Counters start at zero.
+ */
+void netfront_ring_init(struct netfront_ring *r, const struct netfront_ring_memory *m, uint32_t tx_can, uint32_t rx_can);
 
 /*
  * Copies frames into tx pages and pushes them; returns how many it took, the rest found the ring full. A frame that can
@@ -101,6 +157,27 @@ unsigned netfront_ring_tx(struct netfront_ring *r, const struct netfront_packet 
 unsigned netfront_ring_reclaim(struct netfront_ring *r);
 /* Copies up to n frames out, posts their pages again; returns how many. *wake: send the event. */
 unsigned netfront_ring_rx(struct netfront_ring *r, struct netfront_packet pkts[], unsigned n, bool *wake);
+
+/*
+ * One frame of bytes bytes, gathered from pieces, into tx pages; meta may be NULL. Not yet pushed. False: the ring is full,
+ * or broken. Reclaim before.
+ */
+bool netfront_ring_put(struct netfront_ring *r, const struct iovec pieces[], uint32_t bytes, const struct netfront_meta *meta);
+/* Adds an address to the list of wanted multicasts, or takes it off. Not yet pushed. False: no slot, or the back end keeps no list. */
+bool netfront_ring_mcast(struct netfront_ring *r, const uint8_t mac[6], bool add);
+/* Publishes what was put; true: send the event. */
+bool netfront_ring_push(struct netfront_ring *r);
+
+/* The next whole frame, until done is called; NULL: there is none. */
+const struct netfront_frame *netfront_ring_next(struct netfront_ring *r);
+/* Copies that frame's next bytes out; no more than it has. */
+void netfront_ring_copy(struct netfront_ring *r, void *to, uint32_t bytes);
+/* The frame's pages may be posted again. */
+void netfront_ring_done(struct netfront_ring *r);
+/* The caller had no room for the frame: done, and counted as dropped. */
+void netfront_ring_no_room(struct netfront_ring *r);
+/* Posts every page that is ours again; true: send the event. */
+bool netfront_ring_post(struct netfront_ring *r);
 
 /* Asks for an event at the next rx response; true: there is one already, or the ring is broken. */
 bool netfront_ring_arm_rx(struct netfront_ring *r);

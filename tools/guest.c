@@ -90,7 +90,7 @@ static void say_not_connected(struct guest *g, const char *kind, const char *nam
 	free(why);
 }
 
-struct netfront *guest_open_vif(struct guest *g, const char *devid)
+struct netfront *guest_open_vif(struct guest *g, const char *devid, const struct netfront_options *opt)
 {
 	struct netfront *nf = NULL;
 	uint64_t id;
@@ -98,7 +98,7 @@ struct netfront *guest_open_vif(struct guest *g, const char *devid)
 
 	if (!guest_number(g, "VIF", devid, 0, 65535, &id))
 		return NULL;
-	rc = netfront_create(&g->bus, (unsigned)id, &nf);
+	rc = netfront_create(&g->bus, (unsigned)id, opt, &nf);
 	if (!rc)
 		rc = netfront_wait_connected(nf, GUEST_CONNECT_MS);
 	if (!rc)

@@ -28,8 +28,8 @@ int guest_fail(struct guest *g, const char *fmt, ...) __attribute__((format(prin
 /* Hands out store events; true: asked to shut down, or the hypervisor is gone. For busy loops, now and then. */
 bool guest_must_stop(struct guest *g);
 
-/* Open and connected, or NULL: then the sentence has been said. */
-struct netfront *guest_open_vif(struct guest *g, const char *devid);
+/* Open and connected, or NULL: then the sentence has been said. opt may be NULL. */
+struct netfront *guest_open_vif(struct guest *g, const char *devid, const struct netfront_options *opt);
 /* ring_order: the largest ring to ask for. */
 struct blkfront *guest_open_disk(struct guest *g, const char *name, unsigned ring_order);
 #define GUEST_MAX_DEVICES 8

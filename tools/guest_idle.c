@@ -18,7 +18,7 @@ static bool open_all(struct guest *g, struct devices *d, int argc, char **argv)
 {
 	for (int i = 0; i < argc; i++, d->nr++) {
 		if (argv[i][0] >= '0' && argv[i][0] <= '9')
-			d->nf[i] = guest_open_vif(g, argv[i]);
+			d->nf[i] = guest_open_vif(g, argv[i], NULL);
 		else
 			d->bf[i] = guest_open_disk(g, argv[i], 0);
 		if (!d->nf[i] && !d->bf[i])
@@ -38,8 +38,8 @@ static bool drop_frames(struct devices *d)
 		if (!d->nf[i])
 			continue;
 		for (unsigned k = 0; k < BURST; k++)
-			pkts[k] = (struct netfront_packet){room[k], ROOM};
-		has_more |= netfront_rx_burst(d->nf[i], pkts, BURST) == BURST;
+			pkts[k] = (struct netfront_packet){.data = room[k], .len = ROOM};
+		has_more |= netfront_rx_burst(d->nf[i], 0, pkts, BURST) == BURST;
 		if (netfront_check(d->nf[i]) == 0)
 			has_more |= netfront_arm(d->nf[i], true, 0);
 	}

@@ -36,10 +36,10 @@ static bool is_ours(const uint8_t *frame)
 static void announce(struct netfront *nf)
 {
 	uint8_t frame[60] = {0};
-	struct netfront_packet pkt = {frame, sizeof(frame)};
+	struct netfront_packet pkt = {.data = frame, .len = sizeof(frame)};
 
 	write_header(frame, broadcast, nf->mac);
-	netfront_tx_burst(nf, &pkt, 1);
+	netfront_tx_burst(nf, 0, &pkt, 1);
 }
 
 static double per_thousand(uint64_t part, uint64_t whole)
@@ -62,7 +62,10 @@ static void say_rate(struct guest *g, const char *what, uint64_t packets, uint64
 
 static void say_notifications(struct guest *g, const struct netfront *nf, uint64_t packets)
 {
-	guest_figure(g, "net_notifications_per_1000_packets", per_thousand(nf->ring.count.notify_sent, packets), "notifications");
+	struct netfront_counters c;
+
+	netfront_count(nf, &c);
+	guest_figure(g, "net_notifications_per_1000_packets", per_thousand(c.notify_sent, packets), "notifications");
 	guest_figure(g, "net_sleeps_per_1000_packets", per_thousand(g->bus.sleeps, packets), "sleeps");
 }
 
@@ -76,7 +79,7 @@ static uint64_t send_until(struct guest *g, struct netfront *nf, const struct ne
 
 		if (now >= until || (round % 1024 == 0 && guest_must_stop(g)))
 			return now;
-		if (netfront_tx_burst(nf, pkts, BURST)) {
+		if (netfront_tx_burst(nf, 0, pkts, BURST)) {
 			idle = 0;
 			continue;
 		}
@@ -109,6 +112,7 @@ int guest_net_send(struct guest *g, int argc, char **argv)
 	static uint8_t frame[FRAME_BYTES];
 	struct netfront_packet pkts[BURST];
 	uint64_t bytes, seconds, start, end;
+	struct netfront_counters c;
 	struct netfront *nf;
 	uint8_t to[6];
 
@@ -118,7 +122,7 @@ int guest_net_send(struct guest *g, int argc, char **argv)
 		return 1;
 	if (netfront_parse_mac(argv[3], to) < 0)
 		return guest_fail(g, "'%s' is not a MAC address; write it as 00:16:3e:00:00:01", argv[3]);
-	nf = guest_open_vif(g, argv[0]);
+	nf = guest_open_vif(g, argv[0], NULL);
 	if (!nf)
 		return 1;
 	if (bytes > netfront_max_frame(nf)) {
@@ -128,15 +132,16 @@ int guest_net_send(struct guest *g, int argc, char **argv)
 	}
 	write_header(frame, to, nf->mac);
 	for (unsigned i = 0; i < BURST; i++)
-		pkts[i] = (struct netfront_packet){frame, (uint32_t)bytes};
+		pkts[i] = (struct netfront_packet){.data = frame, .len = (uint32_t)bytes};
 	guest_say(g, "ready");
 	start = clock_now_ns();
 	end = send_until(g, nf, pkts, start + seconds * UINT64_C(1000000000));
 	if (end && !drain_tx(g, nf))
 		guest_say(g, "the back end has not answered all frames");
-	say_rate(g, "sent", nf->ring.count.tx_packets, nf->ring.count.tx_bytes, end ? end - start : 0);
-	say_notifications(g, nf, nf->ring.count.tx_packets);
-	guest_figure(g, "net_tx_errors", (double)nf->ring.count.tx_errors, "slots");
+	netfront_count(nf, &c);
+	say_rate(g, "sent", c.tx_packets, c.tx_bytes, end ? end - start : 0);
+	say_notifications(g, nf, c.tx_packets);
+	guest_figure(g, "net_tx_errors", (double)c.tx_errors, "slots");
 	netfront_destroy(nf);
 	return end ? 0 : guest_fail(g, "vif %s: the back end went away", argv[0]);
 }
@@ -162,7 +167,7 @@ static int receive(struct netfront *nf, struct netfront_packet pkts[BURST], int 
 
 		for (unsigned i = 0; i < BURST; i++)
 			pkts[i].len = FRAME_BYTES;
-		n = netfront_rx_burst(nf, pkts, BURST);
+		n = netfront_rx_burst(nf, 0, pkts, BURST);
 		if (n)
 			return (int)n;
 		if (spin < SPINS) {
@@ -226,7 +231,7 @@ int guest_net_receive(struct guest *g, int argc, char **argv)
 	(void)argc;
 	if (!guest_number(g, "SECONDS", argv[1], 1, 3600, &seconds))
 		return 1;
-	nf = guest_open_vif(g, argv[0]);
+	nf = guest_open_vif(g, argv[0], NULL);
 	if (!nf)
 		return 1;
 	announce(nf);
@@ -251,7 +256,7 @@ int guest_net_echo(struct guest *g, int argc, char **argv)
 	(void)argc;
 	if (!guest_number(g, "SECONDS", argv[1], 1, 3600, &seconds))
 		return 1;
-	nf = guest_open_vif(g, argv[0]);
+	nf = guest_open_vif(g, argv[0], NULL);
 	if (!nf)
 		return 1;
 	buffers = alloc_buffers(g, pkts);
@@ -266,7 +271,7 @@ int guest_net_echo(struct guest *g, int argc, char **argv)
 			if (!is_ours(frame) || memcmp(frame, nf->mac, 6))
 				continue;
 			write_header(frame, frame + 6, nf->mac);
-			echoed += netfront_tx_burst(nf, &pkts[i], 1);
+			echoed += netfront_tx_burst(nf, 0, &pkts[i], 1);
 		}
 	}
 	free(buffers);
@@ -278,11 +283,11 @@ int guest_net_echo(struct guest *g, int argc, char **argv)
 /* Sends frame number n and waits for its echo: the time it took, 0: lost, or -ENODEV. */
 static int64_t one_round_trip(struct netfront *nf, uint8_t *frame, struct netfront_packet pkts[BURST], uint64_t n)
 {
-	struct netfront_packet pkt = {frame, 64};
+	struct netfront_packet pkt = {.data = frame, .len = 64};
 	uint64_t start = clock_now_ns();
 
 	memcpy(frame + 14, &n, sizeof(n));
-	if (!netfront_tx_burst(nf, &pkt, 1))
+	if (!netfront_tx_burst(nf, 0, &pkt, 1))
 		return 0;
 	while (clock_now_ns() - start < UINT64_C(1000000000)) {
 		int got = receive(nf, pkts, 100);
@@ -312,7 +317,7 @@ int guest_net_ping(struct guest *g, int argc, char **argv)
 		return 1;
 	if (netfront_parse_mac(argv[2], to) < 0)
 		return guest_fail(g, "'%s' is not a MAC address; write it as 00:16:3e:00:00:01", argv[2]);
-	nf = guest_open_vif(g, argv[0]);
+	nf = guest_open_vif(g, argv[0], NULL);
 	if (!nf)
 		return 1;
 	buffers = alloc_buffers(g, pkts);

@@ -49,7 +49,7 @@ static bool take_option(struct guest *g, int *argc, char **argv, const char *nam
 /* Sends one frame, waiting for room. 0 or -ENODEV, -EINTR (asked to stop). */
 static int send_frame(struct guest *g, struct netfront *nf, const struct netfront_packet *pkt)
 {
-	while (!netfront_tx_burst(nf, pkt, 1)) {
+	while (!netfront_tx_burst(nf, 0, pkt, 1)) {
 		if (guest_must_stop(g))
 			return -EINTR;
 		if (netfront_wait(nf, false, XEN_NETIF_NR_SLOTS_MIN, 100) < 0)
@@ -98,7 +98,7 @@ static int send_all(struct guest *g, struct guest_pcap_reader *r, struct netfron
 	int rc;
 
 	for (uint64_t n = 0; (rc = guest_pcap_next(r, frame, &len)) > 0; n++) {
-		struct netfront_packet pkt = {frame, len};
+		struct netfront_packet pkt = {.data = frame, .len = len};
 
 		rc = rate ? pace(g, start + n * UINT64_C(1000000000) / rate) : 0;
 		if (!rc)
@@ -112,27 +112,28 @@ static int send_all(struct guest *g, struct guest_pcap_reader *r, struct netfron
 static int say_send_result(struct guest *g, const char *disk, const struct netfront *nf,
 			   const struct guest_pcap_reader *r, int rc)
 {
-	const struct netfront_counters *c = &nf->ring.count;
+	struct netfront_counters c;
 
-	guest_figure(g, "net_sent_packets", (double)c->tx_packets, "packets");
-	guest_figure(g, "net_sent_bytes", (double)c->tx_bytes, "bytes");
-	if (c->tx_packets)
+	netfront_count(nf, &c);
+	guest_figure(g, "net_sent_packets", (double)c.tx_packets, "packets");
+	guest_figure(g, "net_sent_bytes", (double)c.tx_bytes, "bytes");
+	if (c.tx_packets)
 		guest_figure(g, "net_notifications_per_1000_packets",
-			     1000.0 * (double)c->notify_sent / (double)c->tx_packets, "notifications");
+			     1000.0 * (double)c.notify_sent / (double)c.tx_packets, "notifications");
 	if (r->truncated)
 		guest_say(g, "%llu packets were cut short when they were captured", (unsigned long long)r->truncated);
 	if (rc == -EINTR)
 		return guest_fail(g, "stopped by a request to shut down");
 	if (rc == -EBADMSG)
 		return guest_fail(g, "disk %s: the capture is damaged after %llu packets", disk,
-				  (unsigned long long)c->tx_packets);
+				  (unsigned long long)c.tx_packets);
 	if (rc < 0)
 		return guest_fail(g, "sending stopped: %s", strerror(-rc));
-	if (c->tx_drop_size)
+	if (c.tx_drop_size)
 		return guest_fail(g, "%llu packets do not fit the device (14 to %u bytes)",
-				  (unsigned long long)c->tx_drop_size, nf->ring.max_frame);
-	if (c->tx_errors)
-		return guest_fail(g, "the back end refused %llu slots", (unsigned long long)c->tx_errors);
+				  (unsigned long long)c.tx_drop_size, nf->queue[0].ring.max_frame);
+	if (c.tx_errors)
+		return guest_fail(g, "the back end refused %llu slots", (unsigned long long)c.tx_errors);
 	return 0;
 }
 
@@ -161,7 +162,7 @@ int guest_pcap_send(struct guest *g, int argc, char **argv)
 		return guest_fail(g, "usage: pcap-send DISK [VIF] [--rate PACKETS-PER-SECOND]");
 	bf = guest_open_disk(g, argv[0], 0);
 	if (bf && !open_capture(g, &reader, bf, argv[0]))
-		nf = guest_open_vif(g, argc > 1 ? argv[1] : "0");
+		nf = guest_open_vif(g, argc > 1 ? argv[1] : "0", NULL);
 	if (nf) {
 		guest_say(g, "ready");
 		code = say_send_result(g, argv[0], nf, &reader, send_all(g, &reader, nf, rate));
@@ -193,8 +194,8 @@ static int64_t receive_all(struct guest *g, struct netfront *nf, struct guest_pc
 		unsigned n;
 
 		for (unsigned i = 0; i < want; i++)
-			pkts[i] = (struct netfront_packet){room + (size_t)i * ROOM, ROOM};
-		n = netfront_rx_burst(nf, pkts, want);
+			pkts[i] = (struct netfront_packet){.data = room + (size_t)i * ROOM, .len = ROOM};
+		n = netfront_rx_burst(nf, 0, pkts, want);
 		for (unsigned i = 0; !rc && i < n; i++, got++)
 			rc = guest_pcap_append(w, wall_clock_ns(), pkts[i].data, pkts[i].len);
 		if (n)
@@ -221,7 +222,7 @@ static int receive_to_disk(struct guest *g, struct netfront *nf, struct blkfront
 	rc = guest_pcap_finish(&w);
 	if (!rc)
 		rc = blkfront_flush(bf);
-	guest_figure(g, "net_received_packets", (double)nf->ring.count.rx_packets, "packets");
+	guest_figure(g, "net_received_packets", (double)nf->queue[0].ring.count.rx_packets, "packets");
 	guest_figure(g, "pcap_bytes", (double)w.file_bytes, "bytes");
 	if (got == -ENOSPC)
 		return guest_fail(g, "the disk is full; give the domain a larger one");
@@ -249,7 +250,7 @@ int guest_pcap_receive(struct guest *g, int argc, char **argv)
 	if (bf && blkfront_get_disk(bf)->is_read_only)
 		guest_fail(g, "disk %s is read-only; the capture needs a writable one", argv[1]);
 	else if (bf)
-		nf = guest_open_vif(g, argv[0]);
+		nf = guest_open_vif(g, argv[0], NULL);
 	if (nf)
 		code = receive_to_disk(g, nf, bf, count, timeout_s);
 	netfront_destroy(nf);

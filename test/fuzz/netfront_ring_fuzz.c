@@ -8,6 +8,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#define ALL UINT32_MAX /* everything that an end may offer */
+
 struct step {
 	uint8_t what;
 	uint8_t flags;
@@ -35,13 +37,13 @@ static void back_does(struct net_pair *p, const struct step *s)
 		break;
 	case 2:
 	case 3:
-		rx.id = s->what & 0x80 ? rx.id : (uint16_t)(p->rx.rsp_prod % NETFRONT_SLOTS);
+		rx.id = s->what & 0x80 ? rx.id : (uint16_t)(p->rx.rsp_prod % p->front.nr_slots);
 		netif_rxr_back_put(&p->rx, &rx);
 		netif_rxr_back_push(&p->rx);
 		break;
 	case 4: /* many honest answers in one go */
 		for (unsigned i = 0; i < s->id % NETFRONT_SLOTS; i++) {
-			rx.id = (uint16_t)(p->rx.rsp_prod % NETFRONT_SLOTS);
+			rx.id = (uint16_t)(p->rx.rsp_prod % p->front.nr_slots);
 			netif_rxr_back_put(&p->rx, &rx);
 		}
 		netif_rxr_back_push(&p->rx);
@@ -60,13 +62,18 @@ static void back_does(struct net_pair *p, const struct step *s)
 
 static void front_does(struct net_pair *p, const struct step *s)
 {
-	struct netfront_packet out = {frames[0], 14 + s->offset % 8986u}, in[4];
+	struct netfront_packet out = {.data = frames[0], .len = 14 + s->offset % 8986u}, in[4];
 	unsigned got;
 	bool wake;
 
+	out.meta.flags = s->flags;
+	out.meta.gso_size = s->id % 3 ? 0 : s->id;
+	out.meta.gso_type = s->what % 4;
 	netfront_ring_tx(&p->front, &out, 1, &wake);
+	if (s->status % 16 == 0 && netfront_ring_mcast(&p->front, frames[0], s->status & 16))
+		netfront_ring_push(&p->front);
 	for (unsigned i = 0; i < 4; i++) {
-		in[i] = (struct netfront_packet){frames[i], 9000};
+		in[i] = (struct netfront_packet){.data = frames[i], .len = 9000};
 		memset(frames[i] + 9000, 0x5a, 8);
 	}
 	got = netfront_ring_rx(&p->front, in, 4, &wake);
@@ -87,12 +94,14 @@ static void check_account(const struct netfront_ring *r)
 	unsigned out = 0;
 	bool seen[NETFRONT_SLOTS] = {0};
 
-	for (unsigned i = 0; i < NETFRONT_SLOTS; i++)
+	for (unsigned i = 0; i < r->nr_slots; i++)
 		out += r->tx_out[i];
-	if (out + r->nr_tx_free != NETFRONT_SLOTS || r->nr_fragments > XEN_NETIF_NR_SLOTS_MIN)
+	if (out + r->nr_tx_free != r->nr_slots || r->frame.nr_fragments > NETFRONT_MAX_CHAIN)
+		abort();
+	if (r->tx_extras_out + out > NETFRONT_SLOTS)
 		abort();
 	for (unsigned i = 0; i < r->nr_tx_free; i++) {
-		if (r->tx_free[i] >= NETFRONT_SLOTS || seen[r->tx_free[i]] || r->tx_out[r->tx_free[i]])
+		if (r->tx_free[i] >= r->nr_slots || seen[r->tx_free[i]] || r->tx_out[r->tx_free[i]])
 			abort();
 		seen[r->tx_free[i]] = true;
 	}
@@ -104,7 +113,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!pair.memory.tx_ring)
 		net_pair_init(&pair, true);
-	netfront_ring_init(&pair.front, &pair.memory, size % 2);
+	pair.memory.nr_slots = size % 3 ? NETFRONT_SLOTS : NETFRONT_MIN_SLOTS;
+	netfront_ring_init(&pair.front, &pair.memory, size % 2 ? ALL : 0, size % 5 ? ALL : 0);
 	netif_txr_back_init(&pair.tx, pair.memory.tx_ring, PAGE_BYTES);
 	netif_rxr_back_init(&pair.rx, pair.memory.rx_ring, PAGE_BYTES);
 	for (; size >= sizeof(s); data += sizeof(s), size -= sizeof(s)) {

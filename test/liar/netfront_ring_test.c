@@ -27,7 +27,7 @@ static unsigned send_frames(struct net_pair *p, unsigned n)
 	bool wake;
 
 	for (unsigned i = 0; i < n; i++)
-		pkts[i] = (struct netfront_packet){frame, 60};
+		pkts[i] = (struct netfront_packet){.data = frame, .len = 60};
 	return netfront_ring_tx(&p->front, pkts, n, &wake);
 }
 
@@ -39,7 +39,7 @@ static unsigned receive(struct net_pair *p)
 
 	do {
 		for (unsigned i = 0; i < 8; i++)
-			pkts[i] = (struct netfront_packet){frame + 8000 * i, 8000};
+			pkts[i] = (struct netfront_packet){.data = frame + 8000 * i, .len = 8000};
 		got = netfront_ring_rx(&p->front, pkts, 8, &wake);
 		all += got;
 	} while (got);
@@ -48,7 +48,7 @@ static unsigned receive(struct net_pair *p)
 
 static void assert_dead(struct net_pair *p)
 {
-	struct netfront_packet pkt = {frame, 60};
+	struct netfront_packet pkt = {.data = frame, .len = 60};
 	unsigned out = netfront_ring_reclaim(&p->front);
 	bool wake;
 
@@ -197,6 +197,71 @@ static void extra_info_nobody_asked_for_breaks_the_ring(void **state)
 	net_pair_finish(&p);
 }
 
+static void an_empty_answer_is_for_extra_info_alone(void **state)
+{
+	struct net_pair p;
+
+	net_pair_init_as(&p, NETFRONT_SLOTS, UINT32_MAX, NETFRONT_SG);
+	send_frames(&p, 4);
+	answer_tx(&p, 0, NETIF_RSP_NULL);
+	netif_txr_back_push(&p.tx);
+	netfront_ring_reclaim(&p.front);
+	assert_dead(&p);
+	net_pair_finish(&p);
+}
+
+static void bad_extra_info_drops_its_frame_and_no_other(void **state)
+{
+	static const struct netif_extra_info bad[] = {
+		{.type = 0},
+		{.type = XEN_NETIF_EXTRA_TYPE_MCAST_ADD},
+		{.type = 255, .flags = 0xfe},
+		{.type = XEN_NETIF_EXTRA_TYPE_GSO, .u.gso = {.size = 0, .type = XEN_NETIF_GSO_TYPE_TCPV4}},
+		{.type = XEN_NETIF_EXTRA_TYPE_GSO, .u.gso = {.size = 1448, .type = XEN_NETIF_GSO_TYPE_NONE}},
+		{.type = XEN_NETIF_EXTRA_TYPE_GSO, .u.gso = {.size = 1448, .type = 3}},
+		{.type = XEN_NETIF_EXTRA_TYPE_GSO, .u.gso = {.size = 1448, .type = XEN_NETIF_GSO_TYPE_TCPV6}}, /* not asked for */
+		{.type = XEN_NETIF_EXTRA_TYPE_HASH}, /* not asked for */
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+		struct net_pair p;
+
+		net_pair_init_as(&p, NETFRONT_SLOTS, NETFRONT_SG, NETFRONT_SG | NETFRONT_CSUM4 | NETFRONT_GSO4);
+		answer_rx(&p, 0, 0, NETRXF_extra_info | NETRXF_more_data, 60);
+		memcpy(&p.rx.sh->slot[p.rx.rsp_prod++ & p.rx.mask], &bad[i], sizeof(bad[i]));
+		answer_rx(&p, 2, 0, 0, 60);
+		answer_rx(&p, 3, 0, 0, 60);
+		netif_rxr_back_push(&p.rx);
+		assert_int_equal(receive(&p), 1);
+		assert_int_equal(p.front.count.rx_drop_extra, 1);
+		assert_null(p.front.broken);
+		net_pair_finish(&p);
+	}
+}
+
+static void extra_info_without_end_or_in_the_middle_breaks_the_ring(void **state)
+{
+	static const struct netif_extra_info endless = {.type = XEN_NETIF_EXTRA_TYPE_HASH, .flags = XEN_NETIF_EXTRA_FLAG_MORE};
+	struct net_pair p;
+
+	net_pair_init_as(&p, NETFRONT_SLOTS, UINT32_MAX, UINT32_MAX);
+	answer_rx(&p, 0, 0, NETRXF_extra_info, 60);
+	for (unsigned i = 1; i < NETFRONT_SLOTS; i++)
+		memcpy(&p.rx.sh->slot[p.rx.rsp_prod++ & p.rx.mask], &endless, sizeof(endless));
+	netif_rxr_back_push(&p.rx);
+	assert_int_equal(receive(&p), 0);
+	assert_dead(&p);
+	net_pair_finish(&p);
+
+	net_pair_init_as(&p, NETFRONT_SLOTS, UINT32_MAX, UINT32_MAX);
+	answer_rx(&p, 0, 0, NETRXF_more_data, 60);
+	answer_rx(&p, 1, 0, NETRXF_extra_info, 60);
+	netif_rxr_back_push(&p.rx);
+	assert_int_equal(receive(&p), 0);
+	assert_dead(&p);
+	net_pair_finish(&p);
+}
+
 /* Writes anything anywhere into both shared rings and the rx pages. */
 static LIAR_CODE void scribble(void *arg, uint32_t random)
 {
@@ -231,7 +296,7 @@ static LIAR_CODE void use_while_scribbled(struct net_pair *p, unsigned rounds)
 		netfront_ring_arm_rx(&p->front);
 		netfront_ring_arm_tx(&p->front, 32);
 		if (p->front.broken)
-			netfront_ring_init(&p->front, &p->memory, true);
+			netfront_ring_init(&p->front, &p->memory, UINT32_MAX, UINT32_MAX);
 	}
 }
 
@@ -266,6 +331,9 @@ int main(void)
 		cmocka_unit_test(a_bad_fragment_drops_its_frame_and_no_other),
 		cmocka_unit_test(a_chain_too_long_is_dropped_and_one_without_end_breaks_the_ring),
 		cmocka_unit_test(extra_info_nobody_asked_for_breaks_the_ring),
+		cmocka_unit_test(an_empty_answer_is_for_extra_info_alone),
+		cmocka_unit_test(bad_extra_info_drops_its_frame_and_no_other),
+		cmocka_unit_test(extra_info_without_end_or_in_the_middle_breaks_the_ring),
 		cmocka_unit_test(a_back_end_that_scribbles_harms_only_itself),
 	};
 

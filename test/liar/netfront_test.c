@@ -113,7 +113,7 @@ static struct netfront *open_vif(int expected)
 {
 	struct netfront *nf = NULL;
 
-	assert_int_equal(netfront_create(&bus, 0, &nf), 0);
+	assert_int_equal(netfront_create(&bus, 0, NULL, &nf), 0);
 	assert_int_equal(netfront_wait_connected(nf, expected == -ETIMEDOUT ? SOON_MS : 10000), expected);
 	return nf;
 }
@@ -125,11 +125,11 @@ static void begin(void (*script)(struct raw_back *), const void *arg)
 
 static void send_and_expect(struct netfront *nf, uint32_t len)
 {
-	struct netfront_packet out = {sent, len}, in = {received, sizeof(received)};
+	struct netfront_packet out = {.data = sent, .len = len}, in = {.data = received, .len = sizeof(received)};
 
-	while (!netfront_tx_burst(nf, &out, 1))
+	while (!netfront_tx_burst(nf, 0, &out, 1))
 		assert_true(netfront_wait(nf, false, 18, 10000) > 0);
-	while (!netfront_rx_burst(nf, &in, 1))
+	while (!netfront_rx_burst(nf, 0, &in, 1))
 		assert_true(netfront_wait(nf, true, 0, 10000) > 0);
 	assert_int_equal(in.len, len);
 	assert_memory_equal(sent, received, len);
@@ -149,21 +149,21 @@ static void frames_of_all_sizes_come_back(void **state)
 		send_and_expect(nf, 14 + i * 15 % 8970);
 	while (netfront_tx_outstanding(nf))
 		assert_true(netfront_wait(nf, false, NETFRONT_SLOTS, 10000) > 0);
-	assert_int_equal(nf->ring.count.tx_errors, 0);
+	assert_int_equal(nf->queue[0].ring.count.tx_errors, 0);
 	netfront_destroy(nf);
 	raw_back_stop(&back);
 }
 
 static void without_scatter_gather_a_frame_fits_one_page(void **state)
 {
-	struct netfront_packet big = {sent, 4097};
+	struct netfront_packet big = {.data = sent, .len = 4097};
 	struct netfront *nf;
 
 	begin(echo, "0");
 	nf = open_vif(0);
 	assert_int_equal(netfront_max_frame(nf), 4096);
-	assert_int_equal(netfront_tx_burst(nf, &big, 1), 1);
-	assert_int_equal(nf->ring.count.tx_drop_size, 1);
+	assert_int_equal(netfront_tx_burst(nf, 0, &big, 1), 1);
+	assert_int_equal(nf->queue[0].ring.count.tx_drop_size, 1);
 	send_and_expect(nf, 4096);
 	netfront_destroy(nf);
 	raw_back_stop(&back);
@@ -185,15 +185,15 @@ static void nonsense_state(struct raw_back *b)
 static void a_back_end_that_skips_states_is_not_connected_to(void **state)
 {
 	static void (*const scripts[])(struct raw_back *) = {skip_to_connected, nonsense_state};
-	struct netfront_packet pkt = {sent, 60};
+	struct netfront_packet pkt = {.data = sent, .len = 60};
 
 	for (unsigned i = 0; i < ARRAY_LEN(scripts); i++) {
 		struct netfront *nf;
 
 		begin(scripts[i], NULL);
 		nf = open_vif(-ETIMEDOUT);
-		assert_int_equal(netfront_tx_burst(nf, &pkt, 1), 0);
-		assert_int_equal(netfront_rx_burst(nf, &pkt, 1), 0);
+		assert_int_equal(netfront_tx_burst(nf, 0, &pkt, 1), 0);
+		assert_int_equal(netfront_rx_burst(nf, 0, &pkt, 1), 0);
 		assert_int_equal(netfront_max_frame(nf), 0);
 		netfront_destroy(nf);
 		raw_back_stop(&back);
@@ -226,20 +226,20 @@ static void a_broken_ring_closes_the_device_and_says_why(void **state)
 	static void (*const scripts[])(struct raw_back *) = {wrong_slot, run_ahead};
 
 	for (unsigned i = 0; i < ARRAY_LEN(scripts); i++) {
-		struct netfront_packet pkt = {received, sizeof(received)};
+		struct netfront_packet pkt = {.data = received, .len = sizeof(received)};
 		struct netfront *nf;
 		char *why;
 
 		begin(scripts[i], NULL);
 		nf = open_vif(0);
 		do
-			assert_int_equal(netfront_rx_burst(nf, &pkt, 1), 0);
+			assert_int_equal(netfront_rx_burst(nf, 0, &pkt, 1), 0);
 		while (netfront_wait(nf, true, 0, 10000) > 0);
 		assert_int_equal(netfront_check(nf), -EPROTO);
 		assert_int_equal(store_client_readf(hv_store(box.dom0, NULL), STORE_NO_TX, &why, "%s/error", back.front), 0);
 		assert_non_null(strstr(why, "broke the protocol"));
 		free(why);
-		assert_int_equal(netfront_rx_burst(nf, &pkt, 1), 0);
+		assert_int_equal(netfront_rx_burst(nf, 0, &pkt, 1), 0);
 		netfront_destroy(nf);
 		raw_back_stop(&back);
 		assert_int_equal(store_client_printf(hv_store(box.dom0, NULL), STORE_NO_TX, back.path, "state", "1"), 0);

@@ -32,17 +32,23 @@ static inline void *net_pair_pages(unsigned nr)
 	return p;
 }
 
-static inline void net_pair_init(struct net_pair *p, bool sg)
+/* slots: pages each way; tx_can and rx_can: enum netfront_ability of the two ends. */
+static inline void net_pair_init_as(struct net_pair *p, uint32_t slots, uint32_t tx_can, uint32_t rx_can)
 {
 	for (unsigned i = 0; i < NETFRONT_SLOTS; i++) {
 		p->tx_refs[i] = FIRST_TX_REF + i;
 		p->rx_refs[i] = FIRST_RX_REF + i;
 	}
 	p->memory = (struct netfront_ring_memory){net_pair_pages(1), net_pair_pages(1), net_pair_pages(NETFRONT_SLOTS),
-						  net_pair_pages(NETFRONT_SLOTS), p->tx_refs, p->rx_refs};
-	netfront_ring_init(&p->front, &p->memory, sg);
+						  net_pair_pages(NETFRONT_SLOTS), p->tx_refs, p->rx_refs, slots};
+	netfront_ring_init(&p->front, &p->memory, tx_can, rx_can);
 	netif_txr_back_init(&p->tx, p->memory.tx_ring, PAGE_BYTES);
 	netif_rxr_back_init(&p->rx, p->memory.rx_ring, PAGE_BYTES);
+}
+
+static inline void net_pair_init(struct net_pair *p, bool sg)
+{
+	net_pair_init_as(p, NETFRONT_SLOTS, sg ? NETFRONT_SG : 0, NETFRONT_SG);
 }
 
 static inline void net_pair_finish(struct net_pair *p)

@@ -124,7 +124,7 @@ static void every_frame_comes_back_as_it_was(void **state)
 		unsigned n = 0, got, taken;
 
 		for (; n < 16 && sent + n < FRAMES; n++) {
-			pkts[n] = (struct netfront_packet){buffers + n * 9216, frame_len(sent + n)};
+			pkts[n] = (struct netfront_packet){.data = buffers + n * 9216, .len = frame_len(sent + n)};
 			write_frame(pkts[n].data, sent + n);
 		}
 		taken = netfront_ring_tx(&t.p.front, pkts, n, &wake);
@@ -132,7 +132,7 @@ static void every_frame_comes_back_as_it_was(void **state)
 		if (wake)
 			notify(t.to_back);
 		for (unsigned i = 0; i < 16; i++)
-			pkts[i] = (struct netfront_packet){buffers + i * 9216, 9216};
+			pkts[i] = (struct netfront_packet){.data = buffers + i * 9216, .len = 9216};
 		got = netfront_ring_rx(&t.p.front, pkts, 16, &wake);
 		if (wake)
 			notify(t.to_back);
