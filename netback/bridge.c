@@ -4,10 +4,13 @@
  * Owns     see bridge.h.
  * Trusts   no byte of a packet; the Ethernet header is read from the first segment, whose length is checked.
  * Runs in  the worker. No lock, no allocation.
- * Fails    a full bucket or a port over its share: the address is not learned, its packets are flooded.
+ * Fails    a full bucket or a port over its share: the address is not learned, its packets are flooded. No buffer: the rest of a
+ *          packet that is being cut is dropped.
  * Spec     IEEE 802.1D: learning, filtering, reserved addresses.
  */
 #include "netback/bridge.h"
+
+#include "netback/gso.h"
 
 #define MAC_BITS 48
 #define MAC_MASK ((UINT64_C(1) << MAC_BITS) - 1)
@@ -117,9 +120,9 @@ static void port_flush(struct bridge_port *p)
 	p->nr_out = 0;
 }
 
-static void port_put(struct bridge *b, struct bridge_port *p, struct rte_mbuf *m)
+static void port_put_ready(struct bridge *b, struct bridge_port *p, struct rte_mbuf *m)
 {
-	if (m->pkt_len > p->max_frame) {
+	if (offload_frame_bytes(m) > p->max_frame) {
 		count_add(&p->stats.drop_too_long, 1);
 		rte_pktmbuf_free(m);
 		return;
@@ -134,9 +137,46 @@ static void port_put(struct bridge *b, struct bridge_port *p, struct rte_mbuf *m
 		port_flush(p);
 }
 
-static void flood(struct bridge *b, const struct bridge_port *from, struct rte_mbuf *m)
+/* To one port, or from one port to all others. */
+typedef void (*bridge_put_fn)(struct bridge *b, struct bridge_port *p, struct rte_mbuf *m);
+
+/* Does for p what its caps leave, and puts the outcome. */
+static void put_prepared(struct bridge *b, struct bridge_port *p, unsigned left, struct rte_mbuf *m, unsigned caps,
+			 bridge_put_fn put)
 {
-	count_add(&b->flooded, 1);
+	struct rte_mbuf *frame;
+	struct gso g;
+
+	if (!(left & (OFFLOAD_GSO_IPV4 | OFFLOAD_GSO_IPV6))) {
+		offload_fill(m);
+		count_add(&p->stats.checksums, 1);
+		put(b, p, m);
+		return;
+	}
+	count_add(&p->stats.segmented, 1);
+	gso_begin(&g, m, b->pool, b->ext_pool);
+	while ((frame = gso_next(&g)) != NULL) {
+		if (offload_needs(frame) & ~caps)
+			offload_fill(frame);
+		put(b, p, frame);
+	}
+	if (!gso_is_done(&g))
+		count_add(&p->stats.drop_no_mbuf, 1);
+	rte_pktmbuf_free(m);
+}
+
+static void port_put(struct bridge *b, struct bridge_port *p, struct rte_mbuf *m)
+{
+	unsigned left = offload_needs(m) & ~p->caps;
+
+	if (unlikely(left))
+		put_prepared(b, p, left, m, p->caps, port_put_ready);
+	else
+		port_put_ready(b, p, m);
+}
+
+static void flood_ready(struct bridge *b, struct bridge_port *from, struct rte_mbuf *m)
+{
 	/* Readers share one packet: each port frees its reference. Ours is held until the last port has its own. */
 	for (uint16_t i = 0; i < b->nr_ports; i++) {
 		struct bridge_port *p = b->ports[i];
@@ -144,9 +184,31 @@ static void flood(struct bridge *b, const struct bridge_port *from, struct rte_m
 		if (!p || p == from)
 			continue;
 		rte_pktmbuf_refcnt_update(m, 1);
-		port_put(b, p, m);
+		port_put_ready(b, p, m);
 	}
 	rte_pktmbuf_free(m);
+}
+
+/* What all ports but one can do. */
+static unsigned flood_caps(const struct bridge *b, const struct bridge_port *from)
+{
+	unsigned caps = OFFLOAD_ALL;
+
+	for (uint16_t i = 0; i < b->nr_ports; i++)
+		if (b->ports[i] && b->ports[i] != from)
+			caps &= b->ports[i]->caps;
+	return caps;
+}
+
+static void flood(struct bridge *b, struct bridge_port *from, struct rte_mbuf *m)
+{
+	unsigned needs = offload_needs(m), caps = needs ? flood_caps(b, from) : 0;
+
+	count_add(&b->flooded, 1);
+	if (unlikely(needs & ~caps))
+		put_prepared(b, from, needs & ~caps, m, caps, flood_ready);
+	else
+		flood_ready(b, from, m);
 }
 
 static void forward(struct bridge *b, struct bridge_port *from, struct rte_mbuf *m)
@@ -215,9 +277,11 @@ void bridge_flush(struct bridge *b)
 	b->nr_dirty = 0;
 }
 
-void bridge_init(struct bridge *b, uint64_t ageing, uint64_t secret)
+void bridge_init(struct bridge *b, uint64_t ageing, uint64_t secret, struct rte_mempool *pool, struct rte_mempool *ext_pool)
 {
 	memset(b, 0, sizeof(*b));
+	b->pool = pool;
+	b->ext_pool = ext_pool;
 	b->ageing = ageing;
 	b->secret = secret;
 }

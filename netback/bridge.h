@@ -10,6 +10,9 @@
  * whose addresses it pushes out. A port may own a quarter of the table; a live entry of another port is never
  * evicted. What cannot be learned is flooded.
  *
+ * What a packet leaves undone (offload.h) and its way out does not do by itself is done here, before the port gets it: a checksum
+ * filled in, a large packet cut into frames. A flooded packet is made ready for the least able port, once.
+ *
  * Owns     packets from in to out; a port's packets between bridge_put and bridge_flush.
  * Trusts   no byte of a packet.
  * Runs in  one thread, the worker's.
@@ -20,6 +23,7 @@
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 
+#include "netback/offload.h"
 #include "rings/atomics.h"
 
 #define BRIDGE_MAX_PORTS 4096
@@ -39,6 +43,9 @@ struct bridge_port_stats {
 	uint64_t drop_reserved;  /* in: 01:80:c2:00:00:0x, which bridges keep to themselves */
 	uint64_t drop_too_long;  /* out: the port takes no such frame */
 	uint64_t drop_full;      /* out: the port did not take it */
+	uint64_t drop_no_mbuf;   /* out: no buffer for a part of a large packet */
+	uint64_t checksums;      /* out: filled in for this port */
+	uint64_t segmented;      /* out: large packets cut for this port */
 };
 
 struct bridge_port {
@@ -46,6 +53,7 @@ struct bridge_port {
 	bridge_burst_fn in;  /* NULL: this port brings nothing */
 	bridge_burst_fn out; /* takes what it wants; the rest stays the caller's */
 	uint32_t max_frame;  /* bytes, Ethernet header included, FCS not */
+	unsigned caps;       /* OFFLOAD_*: what this way out does by itself */
 	uint16_t index;      /* in bridge->port; BRIDGE_NO_PORT: not attached */
 	uint16_t nr_out;
 	bool is_dirty; /* on the flush list */
@@ -64,6 +72,7 @@ struct bridge {
 	uint64_t now;    /* ticks, set by the caller before each round */
 	uint64_t secret;
 	uint64_t learned, moved, not_learned, flooded; /* events so far */
+	struct rte_mempool *pool, *ext_pool;           /* for frames cut here: with data room, and without */
 	uint16_t nr_ports;
 	uint16_t nr_dirty;
 	struct bridge_port *ports[BRIDGE_MAX_PORTS];
@@ -72,7 +81,7 @@ struct bridge {
 };
 
 /* The caller's memory; nothing to finish once all ports are removed. ageing in ticks of now; the secret should be random. */
-void bridge_init(struct bridge *b, uint64_t ageing, uint64_t secret);
+void bridge_init(struct bridge *b, uint64_t ageing, uint64_t secret, struct rte_mempool *pool, struct rte_mempool *ext_pool);
 
 /* The port's queue, in, out and max_frame are set. -ENOSPC: BRIDGE_MAX_PORTS. */
 int bridge_add_port(struct bridge *b, struct bridge_port *p);

@@ -59,6 +59,17 @@ void netback_linger(struct netback *nb, struct vif_queue *q)
 		nb->linger_timer = loop_add_timer(nb->loop, LINGER_NS, linger_check, nb);
 }
 
+static enum vif_fault device_fault(const struct device *d)
+{
+	for (unsigned i = 0; i < d->vif.nr_queues; i++) {
+		enum vif_fault fault = load_acquire(&d->vif.queue[i]->fault);
+
+		if (fault != VIF_FAULT_NONE)
+			return fault;
+	}
+	return VIF_FAULT_NONE;
+}
+
 /* Some vif broke the protocol: the worker has let it be, its device closes with the reason. */
 static void on_fault(void *arg, uint32_t events)
 {
@@ -69,7 +80,7 @@ static void on_fault(void *arg, uint32_t events)
 	if (read(worker_fault_fd(nb->worker), &count, sizeof(count)) < 0)
 		return;
 	for (d = TAILQ_FIRST(&nb->devices); d; d = next) {
-		enum vif_fault fault = d->vif.queue ? load_acquire(&d->vif.queue->fault) : VIF_FAULT_NONE;
+		enum vif_fault fault = device_fault(d);
 
 		next = TAILQ_NEXT(d, all);
 		if (fault != VIF_FAULT_NONE && !d->handshake->failed)
@@ -116,23 +127,23 @@ static int pools_create(struct netback *nb)
 
 	if (nr < POOL_MIN_MBUFS)
 		return -ENOMEM;
-	nb->pool = pool_create("netback", nr, POOL_CACHE, RTE_MBUF_DEFAULT_BUF_SIZE);
-	nb->ext_pool = pool_create("netback_ext", nr, POOL_CACHE, 0);
+	nb->pools.pool = pool_create("netback", nr, POOL_CACHE, RTE_MBUF_DEFAULT_BUF_SIZE);
+	nb->pools.ext_pool = pool_create("netback_ext", nr, POOL_CACHE, 0);
 	nb->flat_pool = pool_create("netback_flat", FLAT_MBUFS, 0, FLAT_BYTES);
-	return nb->pool && nb->ext_pool && nb->flat_pool ? 0 : -ENOMEM;
+	return nb->pools.pool && nb->pools.ext_pool && nb->flat_pool ? 0 : -ENOMEM;
 }
 
 static void pools_destroy(struct netback *nb)
 {
 	rte_mempool_free(nb->flat_pool);
-	rte_mempool_free(nb->ext_pool);
-	rte_mempool_free(nb->pool);
+	rte_mempool_free(nb->pools.ext_pool);
+	rte_mempool_free(nb->pools.pool);
 }
 
 static int port_add(struct netback *nb, const char *devargs, char *why)
 {
 	struct netback_port *np = &nb->ports[nb->nr_ports];
-	int err = port_open(devargs, nb->pool, nb->flat_pool, &np->port, why, NETBACK_WHY_BYTES);
+	int err = port_open(devargs, nb->pools.pool, nb->flat_pool, &np->port, why, NETBACK_WHY_BYTES);
 
 	if (err)
 		return err;
@@ -228,6 +239,8 @@ int netback_create(struct loop *loop, struct hv *hv, const struct netback_option
 		snprintf(why, NETBACK_WHY_BYTES, "--memory %u MiB is too little for packet buffers", opt->memory_mib);
 		goto fail;
 	}
+	wopt.pool = nb->pools.pool;
+	wopt.ext_pool = nb->pools.ext_pool;
 	err = worker_create(&wopt, &nb->worker);
 	if (err) {
 		snprintf(why, NETBACK_WHY_BYTES, "the packet thread does not start: %s", strerror(-err));

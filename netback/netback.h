@@ -15,6 +15,7 @@
 
 #define NETBACK_MAX_PORTS 31 /* DPDK has 32 ethdevs in all */
 #define NETBACK_DEFAULT_BRIDGE "xenbr0"
+#define NETBACK_MAX_QUEUES 8 /* of a vif */
 #define NETBACK_WHY_BYTES 640
 
 struct netback_options {
@@ -25,6 +26,8 @@ struct netback_options {
 	unsigned memory_mib;
 	unsigned idle_us; /* polls so long before it sleeps */
 	int cpu;          /* -1: not pinned */
+	unsigned max_queues; /* that a vif may have, up to NETBACK_MAX_QUEUES */
+	bool copies_only; /* guests' pages are copied even where mapping them is cheap */
 	const char *eal_args;
 	bool is_verbose;
 };

@@ -8,6 +8,7 @@
 
 #include "hv/xenbus.h"
 #include "netback/netback.h"
+#include "netback/vif_port.h"
 #include "netback/worker.h"
 
 /* A vif of the store: xenbus's priv. */
@@ -15,9 +16,9 @@ struct device {
 	struct netback *nb;
 	struct handshake *handshake; /* NULL until it first offers */
 	struct vif vif;
-	struct port ethdev; /* while connected, when DPDK has a place for it */
-	bool has_ethdev;
-	struct bridge_port direct; /* else */
+	struct port ethdev;        /* while connected, when DPDK has a place for it: port.is_ethdev */
+	struct vif_port port;
+	struct bridge_port bridge_port;
 	struct worker_port worker_port;
 	TAILQ_ENTRY(device) all;
 };
@@ -31,7 +32,8 @@ struct netback {
 	struct loop *loop;
 	struct hv *hv;
 	struct netback_options opt;
-	struct rte_mempool *pool, *ext_pool, *flat_pool;
+	struct vif_pools pools;
+	struct rte_mempool *flat_pool;
 	struct worker *worker;
 	struct xenbus *xenbus;
 	struct loop_source *xenbus_source, *fault_source, *linger_timer;
@@ -46,5 +48,8 @@ extern const struct xenbus_driver connect_driver;
 
 /* A queue whose packets are still out: looked at until they are back. */
 void netback_linger(struct netback *nb, struct vif_queue *q);
+
+/* Adds up all queues' counters. */
+void stats_add(struct vif_stats *sum, const struct vif *vif);
 
 #endif

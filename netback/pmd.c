@@ -75,10 +75,11 @@ static int pmd_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
 
 static int pmd_infos(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 {
+	const struct vif *vif = vif_of(dev);
+
 	info->max_rx_pktlen = VIF_MAX_FRAME;
 	info->max_mtu = VIF_MAX_FRAME - RTE_ETHER_HDR_LEN;
-	info->max_rx_queues = 1;
-	info->max_tx_queues = 1;
+	info->max_rx_queues = info->max_tx_queues = (uint16_t)RTE_MAX(vif->nr_queues, 1u);
 	info->max_mac_addrs = 1;
 	info->min_rx_bufsize = 0;
 	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER;
@@ -89,29 +90,33 @@ static int pmd_infos(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 /* An ethdev receives what the guest transmits. */
 static int pmd_stats(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 {
-	const struct vif_stats *s = &vif_of(dev)->stats;
+	const struct vif *vif = vif_of(dev);
 
-	stats->ipackets = load_relaxed(&s->tx_packets);
-	stats->ibytes = load_relaxed(&s->tx_bytes);
-	stats->rx_nombuf = load_relaxed(&s->tx_drop_no_mbuf);
-	stats->opackets = load_relaxed(&s->rx_packets);
-	stats->obytes = load_relaxed(&s->rx_bytes);
-	stats->oerrors = load_relaxed(&s->rx_drop_no_request) + load_relaxed(&s->rx_drop_bad_grant) +
-			 load_relaxed(&s->rx_drop_too_long);
+	for (unsigned i = 0; i < vif->nr_queues; i++) {
+		const struct vif_stats *s = &vif->stats[i];
+
+		stats->ipackets += stats->q_ipackets[i] = load_relaxed(&s->tx_packets);
+		stats->ibytes += stats->q_ibytes[i] = load_relaxed(&s->tx_bytes);
+		stats->rx_nombuf += load_relaxed(&s->tx_drop_no_mbuf);
+		stats->opackets += stats->q_opackets[i] = load_relaxed(&s->rx_packets);
+		stats->obytes += stats->q_obytes[i] = load_relaxed(&s->rx_bytes);
+		stats->oerrors += load_relaxed(&s->rx_drop_no_request) + load_relaxed(&s->rx_drop_bad_grant) +
+				  load_relaxed(&s->rx_drop_too_long);
+	}
 	return 0;
 }
 
 static int pmd_rx_setup(struct rte_eth_dev *dev, uint16_t queue, uint16_t nr_desc, unsigned int socket,
 			const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
 {
-	dev->data->rx_queues[queue] = vif_of(dev)->queue;
+	dev->data->rx_queues[queue] = vif_of(dev)->queue[queue];
 	return 0;
 }
 
 static int pmd_tx_setup(struct rte_eth_dev *dev, uint16_t queue, uint16_t nr_desc, unsigned int socket,
 			const struct rte_eth_txconf *conf)
 {
-	dev->data->tx_queues[queue] = vif_of(dev)->queue;
+	dev->data->tx_queues[queue] = vif_of(dev)->queue[queue];
 	return 0;
 }
 

@@ -32,26 +32,48 @@ static uint16_t port_out(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	return rte_eth_tx_burst(p->port_id, 0, pkts, n);
 }
 
-/* For drivers that take no chains: the packet in one piece of our own memory. */
-static uint16_t port_out_flat(void *queue, struct rte_mbuf **pkts, uint16_t n)
+/* What the driver wants to know of a packet that leaves it the checksum, or the cutting. False: it refuses. */
+static bool port_prepare(const struct port *p, struct rte_mbuf *m)
 {
-	struct port *p = queue;
+	if (likely(!offload_needs(m)))
+		return true;
+	if ((m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4)) == (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4))
+		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM; /* each frame's own */
+	return rte_eth_tx_prepare(p->port_id, 0, &m, 1) == 1;
+}
+
+/* With hardware offloads: a packet that the driver refuses is gone, as one that gets lost on the wire. */
+static uint16_t port_out_offload(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct port *p = queue;
 	uint16_t nr = 0;
 
-	for (uint16_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = pkts[i];
-
-		if (m->nb_segs > 1 || RTE_MBUF_HAS_EXTBUF(m)) {
-			m = rte_pktmbuf_copy(pkts[i], p->flat, 0, UINT32_MAX);
-			if (m)
-				rte_pktmbuf_free(pkts[i]);
-		}
-		if (m)
-			pkts[nr++] = m;
+	for (uint16_t i = 0; i < n; i++)
+		if (port_prepare(p, pkts[i]))
+			pkts[nr++] = pkts[i];
 		else
+			rte_pktmbuf_free(pkts[i]);
+	return (uint16_t)(rte_eth_tx_burst(p->port_id, 0, pkts, nr) + (n - nr));
+}
+
+/* For drivers that cannot do with a packet as it lies: a copy of it in our own memory. */
+static uint16_t port_out_copy(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct port *p = queue;
+	uint16_t nr;
+
+	for (nr = 0; nr < n; nr++) {
+		struct rte_mbuf *m = pkts[nr];
+
+		if (m->nb_segs == 1 && RTE_MBUF_DIRECT(m))
+			continue;
+		m = rte_pktmbuf_copy(m, p->copy_pool, 0, UINT32_MAX);
+		if (!m)
 			break;
+		rte_pktmbuf_free(pkts[nr]);
+		pkts[nr] = m;
 	}
-	return rte_eth_tx_burst(p->port_id, 0, pkts, nr);
+	return port_out_offload(queue, pkts, nr);
 }
 
 /* Some drivers never bring a packet in; looking at them would only keep the machine awake. */
@@ -76,28 +98,49 @@ static uint32_t port_set_mtu(uint16_t port_id, const struct rte_eth_dev_info *in
 	return (uint32_t)mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
 }
 
-static int port_configure(struct port *p, const struct rte_eth_dev_info *info, bool wants_intr, struct rte_mempool *pool)
-{
-	struct rte_eth_conf conf = {.intr_conf.rxq = wants_intr};
-	uint16_t nr_rx = PORT_NR_DESC, nr_tx = PORT_NR_DESC;
-	int err;
+#define CSUM_OFFLOADS (RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
+#define TSO_OFFLOADS (RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
 
-	conf.txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	conf.rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
-	err = rte_eth_dev_configure(p->port_id, 1, 1, &conf);
-	if (err)
-		return err;
-	err = rte_eth_dev_adjust_nb_rx_tx_desc(p->port_id, &nr_rx, &nr_tx);
-	if (err)
-		return err;
-	err = rte_eth_rx_queue_setup(p->port_id, 0, nr_rx, SOCKET_ID_ANY, NULL, pool);
-	return err ? err : rte_eth_tx_queue_setup(p->port_id, 0, nr_tx, SOCKET_ID_ANY, NULL);
+/* net_tap computes checksums by itself, as we do, and its segmentation knows no IPv6. */
+static uint64_t port_tx_offloads(const struct rte_eth_dev_info *info)
+{
+	uint64_t capa = info->tx_offload_capa, offloads = capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+
+	if (strcmp(info->driver_name, "net_tap") == 0 || (capa & CSUM_OFFLOADS) != CSUM_OFFLOADS)
+		return offloads;
+	offloads |= CSUM_OFFLOADS;
+	return (capa & TSO_OFFLOADS) == TSO_OFFLOADS ? offloads | TSO_OFFLOADS : offloads;
 }
 
-int port_start(struct port *p, uint16_t port_id, struct rte_mempool *pool, struct rte_mempool *flat)
+static unsigned port_caps(uint64_t offloads)
 {
+	unsigned caps = 0;
+
+	if ((offloads & CSUM_OFFLOADS) == CSUM_OFFLOADS)
+		caps |= OFFLOAD_CSUM_IPV4 | OFFLOAD_CSUM_IPV6;
+	if (offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO)
+		caps |= OFFLOAD_GSO_IPV4 | OFFLOAD_GSO_IPV6;
+	return caps;
+}
+
+static int port_configure(struct port *p, const struct rte_eth_conf *conf, uint16_t nr_queues, struct rte_mempool *pool)
+{
+	uint16_t nr_rx = PORT_NR_DESC, nr_tx = PORT_NR_DESC;
+	int err = rte_eth_dev_configure(p->port_id, nr_queues, nr_queues, conf);
+
+	err = err ? err : rte_eth_dev_adjust_nb_rx_tx_desc(p->port_id, &nr_rx, &nr_tx);
+	for (uint16_t i = 0; i < nr_queues && !err; i++) {
+		err = rte_eth_rx_queue_setup(p->port_id, i, nr_rx, SOCKET_ID_ANY, NULL, pool);
+		err = err ? err : rte_eth_tx_queue_setup(p->port_id, i, nr_tx, SOCKET_ID_ANY, NULL);
+	}
+	return err;
+}
+
+int port_start(struct port *p, uint16_t port_id, uint16_t nr_queues, struct rte_mempool *pool, struct rte_mempool *flat)
+{
+	struct rte_eth_conf conf = {0};
 	struct rte_eth_dev_info info;
-	bool is_virtual;
+	bool is_virtual, is_tap;
 	int err = rte_eth_dev_info_get(port_id, &info);
 
 	if (err)
@@ -105,25 +148,32 @@ int port_start(struct port *p, uint16_t port_id, struct rte_mempool *pool, struc
 	p->port_id = port_id;
 	rte_eth_dev_get_name_by_port(port_id, p->name);
 	p->device = info.device;
+	is_tap = strcmp(info.driver_name, "net_tap") == 0;
+	conf.intr_conf.rxq = is_tap;
+	conf.txmode.offloads = port_tx_offloads(&info);
+	conf.rxmode.offloads = info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_TCP_CKSUM |
+						       RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
 	/* A device that reads memory by itself can reach the mbuf pool, not a guest's pages. */
 	is_virtual = strcmp(rte_bus_name(rte_dev_bus(info.device)), "vdev") == 0;
-	p->flat = is_virtual && (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) ? NULL : flat;
+	p->is_flat = !(conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+	p->copy_pool = p->is_flat ? flat : is_virtual ? NULL : pool;
 	p->intr_fd = -1;
-	err = port_configure(p, &info, strcmp(info.driver_name, "net_tap") == 0, pool);
+	err = port_configure(p, &conf, nr_queues, pool);
 	if (err)
 		return err;
 	p->bridge_port = (struct bridge_port){
 		.queue = p,
 		.in = port_in,
-		.out = p->flat ? port_out_flat : port_out,
+		.out = p->copy_pool ? port_out_copy : conf.txmode.offloads & CSUM_OFFLOADS ? port_out_offload : port_out,
 		.max_frame = port_set_mtu(port_id, &info),
+		.caps = port_caps(conf.txmode.offloads),
 		.index = BRIDGE_NO_PORT,
 	};
 	err = rte_eth_dev_start(port_id);
 	if (err)
 		return err;
 	rte_eth_promiscuous_enable(port_id); /* some drivers have no such mode and see everything anyway */
-	if (strcmp(info.driver_name, "net_tap") == 0)
+	if (is_tap)
 		p->intr_fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port_id, 0);
 	return 0;
 }
@@ -191,7 +241,7 @@ int port_open(const char *devargs, struct rte_mempool *pool, struct rte_mempool 
 	err = port_find(full, &port_id);
 	if (err)
 		goto free_port;
-	err = port_start(p, port_id, pool, flat);
+	err = port_start(p, port_id, 1, pool, flat);
 	if (err)
 		goto remove_device;
 	p->is_silent = port_is_silent(full);

@@ -22,15 +22,16 @@ struct port {
 	uint16_t port_id;
 	int intr_fd;              /* readable when packets came; -1: the driver cannot tell */
 	bool is_silent;           /* brings nothing, ever: no need to look */
-	struct rte_mempool *flat; /* for a driver that takes no chains or cannot reach guest memory; else NULL */
+	struct rte_mempool *copy_pool; /* for a driver that takes no chains or cannot reach guest memory; else NULL */
+	bool is_flat;             /* it takes no chains */
 	struct bridge_port bridge_port;
 };
 
-/* Opens what the devargs name ("net_tap0,iface=tap0"); one port. */
+/* Opens what the devargs name ("net_tap0,iface=tap0"); one port. A buffer of the flat pool holds a whole frame. */
 int port_open(const char *devargs, struct rte_mempool *pool, struct rte_mempool *flat, struct port **out, char *why,
 	      size_t why_size);
-/* Configures and starts an ethdev that exists. */
-int port_start(struct port *p, uint16_t port_id, struct rte_mempool *pool, struct rte_mempool *flat);
+/* Configures and starts an ethdev that exists, with that many queues. Its burst functions use the first. */
+int port_start(struct port *p, uint16_t port_id, uint16_t nr_queues, struct rte_mempool *pool, struct rte_mempool *flat);
 /* Stops it; for a port of port_start. */
 void port_stop(struct port *p);
 /* Stops, closes and removes the device; for a port of port_open. Takes NULL. */

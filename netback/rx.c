@@ -6,7 +6,8 @@
  *                      one batch of copies,
  *                      answer in the same slots -->  rsp_prod    -->   take, wake if asked
  *
- * A packet fills as many buffers as it has pages, all but the last marked more_data.
+ * A packet fills as many buffers as it has pages, all but the last marked more_data. One to be segmented by the guest has extra
+ * info behind the first.
  *
  * Owns     the packets it is given: each is freed here, delivered or not.
  * Trusts   nothing behind q->rx.ring.sh. A request is answered in the slot it came from, because answers are put in the
@@ -21,85 +22,128 @@
 struct rx_batch {
 	uint32_t nr_rsp, nr_copy;
 	uint32_t avail; /* requests known to be there */
+	uint32_t packets, bytes;
 };
+
+/* What the guest must know of checksums. */
+static inline uint16_t rx_flags(const struct rte_mbuf *m)
+{
+	if (m->ol_flags & RTE_MBUF_F_TX_L4_MASK)
+		return NETRXF_csum_blank | NETRXF_data_validated;
+	return (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD ? NETRXF_data_validated : 0;
+}
+
+static inline bool rx_is_gso(const struct rte_mbuf *m)
+{
+	return m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+}
+
+/* Extra info takes a request like any other, but not its buffer. */
+static void rx_plan_gso(struct vif_queue *q, struct rx_batch *b, const struct rte_mbuf *m)
+{
+	struct netif_extra_info extra = {
+		.type = XEN_NETIF_EXTRA_TYPE_GSO,
+		.u.gso = {.size = m->tso_segsz,
+			  .type = m->ol_flags & RTE_MBUF_F_TX_IPV6 ? XEN_NETIF_GSO_TYPE_TCPV6 : XEN_NETIF_GSO_TYPE_TCPV4},
+	};
+	struct netif_rx_request req;
+
+	_Static_assert(sizeof(extra) == sizeof(q->rx.rsp[0]), "extra info lies in a response's place");
+	netif_rxr_back_take(&q->rx.ring, &req);
+	__builtin_memcpy(&q->rx.rsp[b->nr_rsp++], &extra, sizeof(extra));
+	b->avail--;
+	count_add(&q->stats->rx_gso, 1);
+}
+
+/* The packet's next byte. */
+struct rx_place {
+	const struct rte_mbuf *m;
+	uint32_t at;
+};
+
+/* Lists the copies for one buffer's bytes. */
+static inline void rx_plan_copies(struct vif_queue *q, struct rx_batch *b, struct rx_place *from, grant_ref_t ref,
+				  uint32_t bytes, uint32_t packet)
+{
+	for (uint32_t at = 0; at < bytes;) {
+		uint32_t len = RTE_MIN(bytes - at, from->m->data_len - from->at);
+
+		q->rx.copy_packet[b->nr_copy] = (uint16_t)packet;
+		if (likely(len))
+			q->rx.copy[b->nr_copy++] = (struct grant_copy_op){
+				.local = rte_pktmbuf_mtod_offset(from->m, void *, from->at),
+				.ref = ref,
+				.offset = (uint16_t)at,
+				.len = (uint16_t)len,
+				.to_peer = true,
+			};
+		at += len;
+		from->at += len;
+		if (from->at == from->m->data_len && from->m->next)
+			*from = (struct rx_place){.m = from->m->next};
+	}
+}
 
 /* Spreads the packet over its buffers. */
 static void rx_plan(struct vif_queue *q, struct rx_batch *b, const struct rte_mbuf *m)
 {
-	struct vif_rx *rx = &q->rx;
-	uint32_t left = m->pkt_len, first = b->nr_rsp, from = 0;
+	uint16_t flags = (uint16_t)(rx_flags(m) | (rx_is_gso(m) ? NETRXF_extra_info : 0));
+	uint32_t left = m->pkt_len, first = b->nr_rsp;
+	struct rx_place from = {.m = m};
 
+	b->packets++;
+	b->bytes += left;
 	while (left) {
-		uint32_t in_page = RTE_MIN(left, PAGE_BYTES), at = 0;
+		uint32_t in_page = RTE_MIN(left, PAGE_BYTES);
 		struct netif_rx_request req;
 
-		netif_rxr_back_take(&rx->ring, &req);
-		left -= in_page;
-		rx->rsp_packet[b->nr_rsp] = (uint16_t)first;
-		rx->rsp[b->nr_rsp] = (struct netif_rx_response){
-			.id = req.id, .flags = left ? NETRXF_more_data : 0, .status = (int16_t)in_page};
-		while (at < in_page) {
-			uint32_t len = RTE_MIN(in_page - at, m->data_len - from);
-
-			rx->copy_rsp[b->nr_copy] = (uint16_t)b->nr_rsp;
-			if (len)
-				rx->copy[b->nr_copy++] = (struct grant_copy_op){
-					.local = rte_pktmbuf_mtod_offset(m, void *, from),
-					.ref = req.gref,
-					.offset = (uint16_t)at,
-					.len = (uint16_t)len,
-					.to_peer = true,
-				};
-			at += len;
-			from += len;
-			if (from == m->data_len && m->next) {
-				m = m->next;
-				from = 0;
-			}
-		}
-		b->nr_rsp++;
+		netif_rxr_back_take(&q->rx.ring, &req);
 		b->avail--;
+		left -= in_page;
+		q->rx.rsp[b->nr_rsp++] = (struct netif_rx_response){
+			.id = req.id, .flags = (uint16_t)(flags | (left ? NETRXF_more_data : 0)), .status = (int16_t)in_page};
+		rx_plan_copies(q, b, &from, req.gref, in_page, first);
+		if (unlikely(flags & NETRXF_extra_info))
+			rx_plan_gso(q, b, m);
+		flags = 0;
 	}
 }
 
 /* A packet of which one page could not be written is no packet. */
-static void rx_mark_errors(struct vif_rx *rx, const struct rx_batch *b)
+static void rx_mark_error(struct vif_queue *q, struct rx_batch *b, uint32_t first)
 {
-	for (uint32_t i = 0; i < b->nr_copy; i++) {
-		uint16_t first = rx->rsp_packet[rx->copy_rsp[i]];
+	struct netif_rx_response *rsp = q->rx.rsp;
+	uint32_t extras = rsp[first].flags & NETRXF_extra_info ? 1 : 0, bytes = 0, i = first;
+	bool more;
 
-		if (rx->copy[i].status == GNTST_okay)
-			continue;
-		for (uint32_t j = first; j < b->nr_rsp && rx->rsp_packet[j] == first; j++)
-			rx->rsp[j].status = NETIF_RSP_ERROR;
-	}
+	if (rsp[first].status < 0)
+		return;
+	do {
+		more = rsp[i].flags & NETRXF_more_data;
+		bytes += (uint32_t)rsp[i].status;
+		rsp[i].status = NETIF_RSP_ERROR;
+		i += i == first ? 1 + extras : 1;
+	} while (more);
+	b->packets--;
+	b->bytes -= bytes;
+	count_add(&q->stats->rx_drop_bad_grant, 1);
 }
 
 /* Copies, answers; the batch is empty again. */
 static void rx_flush(struct vif_queue *q, struct rx_batch *b)
 {
 	struct vif_rx *rx = &q->rx;
-	uint64_t packets = 0, bytes = 0, bad = 0;
 
-	if (hv_peer_copy(q->peer, rx->copy, b->nr_copy))
-		rx_mark_errors(rx, b);
-	for (uint32_t i = 0; i < b->nr_rsp; i++) {
-		bool is_first = rx->rsp_packet[i] == i;
-
-		if (rx->rsp[i].status < 0) {
-			bad += is_first;
-		} else {
-			packets += is_first;
-			bytes += (uint64_t)rx->rsp[i].status;
-		}
+	if (unlikely(hv_peer_copy(q->peer, rx->copy, b->nr_copy)))
+		for (uint32_t i = 0; i < b->nr_copy; i++)
+			if (rx->copy[i].status != GNTST_okay)
+				rx_mark_error(q, b, rx->copy_packet[i]);
+	for (uint32_t i = 0; i < b->nr_rsp; i++)
 		netif_rxr_back_put(&rx->ring, &rx->rsp[i]);
-	}
-	count_add(&q->stats->rx_packets, packets);
-	count_add(&q->stats->rx_bytes, bytes);
+	count_add(&q->stats->rx_packets, b->packets);
+	count_add(&q->stats->rx_bytes, b->bytes);
 	count_add(&q->stats->rx_slots, b->nr_rsp);
-	if (bad)
-		count_add(&q->stats->rx_drop_bad_grant, bad);
-	b->nr_rsp = b->nr_copy = 0;
+	b->nr_rsp = b->nr_copy = b->packets = b->bytes = 0;
 }
 
 /* Are there that many buffers? Looks at the ring only when the last look does not suffice. */
@@ -120,7 +164,7 @@ static bool rx_has_requests(struct vif_queue *q, struct rx_batch *b, uint32_t sl
 
 static void rx_packet(struct vif_queue *q, struct rx_batch *b, const struct rte_mbuf *m)
 {
-	uint32_t slots = (m->pkt_len + PAGE_BYTES - 1) / PAGE_BYTES;
+	uint32_t slots = (m->pkt_len + PAGE_BYTES - 1) / PAGE_BYTES + rx_is_gso(m);
 
 	if (unlikely(m->pkt_len == 0 || m->pkt_len > q->max_frame || m->nb_segs + slots > VIF_OPS)) {
 		count_add(&q->stats->rx_drop_too_long, 1);
@@ -145,7 +189,7 @@ uint16_t vif_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	if (b.nr_rsp)
 		rx_flush(q, &b);
 	if (q->rx.ring.rsp_prod != q->rx.ring.rsp_shown)
-		vif_wake(q, netif_rxr_back_push(&q->rx.ring));
+		vif_wake(q, q->rx_port, netif_rxr_back_push(&q->rx.ring));
 	rte_pktmbuf_free_bulk(pkts, n);
 	return n;
 }

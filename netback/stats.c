@@ -2,6 +2,7 @@
  * netback/stats.c - prints counters, a `name value` line each.
  *
  *      vif3.0.tx_packets 17       a vif's own counters (VIF_COUNTERS), then its port's on the bridge
+ *      vif3.0.q1.tx_packets 9     of which one queue's, when there are several
  *      net_pcap0.out_packets 17   a physical port
  *      total.notify_sent 3        sum over all vifs, those that are gone included
  *
@@ -33,6 +34,9 @@ static void print_port(FILE *out, const char *name, const struct bridge_port_sta
 		{"drop_reserved", &s->drop_reserved},
 		{"drop_too_long", &s->drop_too_long},
 		{"drop_full", &s->drop_full},
+		{"drop_no_mbuf", &s->drop_no_mbuf},
+		{"checksums", &s->checksums},
+		{"segmented", &s->segmented},
 	};
 
 	for (size_t i = 0; i < RTE_DIM(counters); i++)
@@ -46,6 +50,27 @@ static void sum_up(struct vif_stats *sum, const struct vif_stats *s)
 #undef VIF_COUNTER_SUM
 }
 
+void stats_add(struct vif_stats *sum, const struct vif *vif)
+{
+	for (unsigned i = 0; i < VIF_MAX_QUEUES; i++)
+		sum_up(sum, &vif->stats[i]);
+}
+
+static void print_device(FILE *out, const struct device *d)
+{
+	struct vif_stats sum = {0};
+	char name[sizeof(d->vif.name) + 8];
+
+	stats_add(&sum, &d->vif);
+	print_vif(out, d->vif.name, &sum);
+	for (unsigned i = 0; i < d->vif.nr_queues && d->vif.nr_queues > 1; i++) {
+		snprintf(name, sizeof(name), "%s.q%u", d->vif.name, i);
+		print_vif(out, name, &d->vif.stats[i]);
+	}
+	if (d->vif.nr_queues)
+		print_port(out, d->vif.name, &d->bridge_port.stats);
+}
+
 void netback_print_stats(const struct netback *nb, FILE *out)
 {
 	const struct bridge *b = worker_bridge(nb->worker);
@@ -54,10 +79,8 @@ void netback_print_stats(const struct netback *nb, FILE *out)
 	unsigned nr = 0;
 
 	TAILQ_FOREACH(d, &nb->devices, all) {
-		print_vif(out, d->vif.name, &d->vif.stats);
-		if (d->vif.queue)
-			print_port(out, d->vif.name, &d->worker_port.port->stats);
-		sum_up(&total, &d->vif.stats);
+		print_device(out, d);
+		stats_add(&total, &d->vif);
 		nr++;
 	}
 	for (unsigned i = 0; i < nb->nr_ports; i++)

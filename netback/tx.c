@@ -30,7 +30,7 @@ static void tx_answer(struct vif_queue *q, uint16_t id, int16_t status)
 static void tx_push(struct vif_queue *q)
 {
 	if (q->tx.ring.rsp_prod != q->tx.ring.rsp_shown)
-		vif_wake(q, netif_txr_back_push(&q->tx.ring));
+		vif_wake(q, q->tx_port, netif_txr_back_push(&q->tx.ring));
 }
 
 /* ---- pages that come back --------------------------------------------------------------------------------------- */
@@ -145,6 +145,21 @@ static uint64_t *tx_drop_counter(struct vif_queue *q, enum tx_chain_status statu
 	}
 }
 
+/* Extra info has no id, but its slots are answered all the same. */
+static inline void tx_answer_extras(struct vif_queue *q, const struct tx_chain *c)
+{
+	for (uint32_t i = 0; unlikely(i < c->nr_extras); i++)
+		tx_answer(q, 0, NETIF_RSP_NULL);
+}
+
+/* Every slot of a packet that is not to be. */
+static void tx_answer_all(struct vif_queue *q, const struct tx_chain *c, int16_t status)
+{
+	for (uint32_t i = 0; i < c->nr_frags; i++)
+		tx_answer(q, c->frag[i].id, status);
+	tx_answer_extras(q, c);
+}
+
 /* Answers every slot of the packet at taken_at. */
 static void tx_refuse(struct vif_queue *q, const struct tx_chain *c)
 {
@@ -247,8 +262,7 @@ static bool tx_plan(struct vif_queue *q, struct vif_tx_work *w, uint32_t *nr_cop
 	}
 	*nr_copy = copy_before;
 	rte_pktmbuf_free(w->m);
-	for (uint32_t i = 0; i < w->chain.nr_frags; i++)
-		tx_answer(q, w->chain.frag[i].id, NETIF_RSP_DROPPED);
+	tx_answer_all(q, &w->chain, NETIF_RSP_DROPPED);
 	count_add(&q->stats->tx_drop_no_mbuf, 1);
 	return false;
 }
@@ -300,8 +314,7 @@ static void tx_reject(struct vif_queue *q, struct vif_tx_work *w, int16_t status
 		if (q->tx.map[w->map_at + i].status == GNTST_okay)
 			hv_peer_unmap(q->peer, &q->tx.map[w->map_at + i].handle, 1);
 	rte_pktmbuf_free(w->m);
-	for (uint32_t i = 0; i < w->chain.nr_frags; i++)
-		tx_answer(q, w->chain.frag[i].id, status);
+	tx_answer_all(q, &w->chain, status);
 }
 
 /* Hangs one mapped page behind the packet. */
@@ -325,6 +338,33 @@ static void tx_attach(struct vif_queue *q, struct vif_tx_work *w, uint32_t frag,
 	q->nr_attached++;
 }
 
+/* What the guest left to us, and what it knows. False: it cannot be done to this packet, which is gone. */
+static bool tx_offload(struct vif_queue *q, struct vif_tx_work *w)
+{
+	const struct tx_chain *c = &w->chain;
+
+	if (c->gso_type) {
+		if (offload_segment(w->m, c->gso_type == XEN_NETIF_GSO_TYPE_TCPV6, c->gso_size) < 0) {
+			count_add(&q->stats->tx_drop_gso, 1);
+			goto drop;
+		}
+		count_add(&q->stats->tx_gso, 1);
+	} else if (c->flags & NETTXF_csum_blank) {
+		if (offload_checksum(w->m) < 0) {
+			count_add(&q->stats->tx_drop_checksum, 1);
+			goto drop;
+		}
+		count_add(&q->stats->tx_csum_blank, 1);
+	} else if (c->flags & NETTXF_data_validated) {
+		w->m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	}
+	return true;
+
+drop:
+	rte_pktmbuf_free(w->m); /* its pages are answered as they come back */
+	return false;
+}
+
 /* True: w->m is a whole packet. */
 static bool tx_build(struct vif_queue *q, struct vif_tx_work *w)
 {
@@ -343,20 +383,13 @@ static bool tx_build(struct vif_queue *q, struct vif_tx_work *w)
 	/* What was copied whole is the guest's again at once. */
 	for (uint32_t i = 0; i < w->first_mapped_frag; i++)
 		tx_answer(q, w->chain.frag[i].id, NETIF_RSP_OKAY);
+	tx_answer_extras(q, &w->chain);
 	for (uint32_t i = 0; i < w->nr_map; i++) {
 		tx_attach(q, w, w->first_mapped_frag + i, segs[i], last);
 		last = segs[i];
 	}
 	count_add(w->nr_map ? &q->stats->tx_mapped : &q->stats->tx_copied, 1);
-	if (w->chain.csum_blank) {
-		if (checksum_fill(w->m) < 0) {
-			rte_pktmbuf_free(w->m); /* its pages are answered as they come back */
-			count_add(&q->stats->tx_drop_checksum, 1);
-			return false;
-		}
-		count_add(&q->stats->tx_checksums, 1);
-	}
-	return true;
+	return !(w->chain.flags & (NETTXF_csum_blank | NETTXF_data_validated | NETTXF_extra_info)) || tx_offload(q, w);
 }
 
 uint16_t vif_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)

@@ -2,7 +2,7 @@
  * netback/tx_chain.h - reads one packet's requests out of copied tx slots.   [hot]
  *
  *      slot 0            extras (if extra_info)     slots (while more_data)
- *      size = whole      8 bytes each, refused      size = its fragment          first fragment = whole - the others
+ *      size = whole      8 bytes each               size = its fragment          first fragment = whole - the others
  *
  * Works on copies only: nothing here can change while it is looked at.
  *
@@ -22,7 +22,7 @@
 enum tx_chain_status {
 	TX_CHAIN_OK,
 	TX_CHAIN_INCOMPLETE, /* the rest is not published yet; nothing was taken */
-	TX_CHAIN_EXTRA,      /* extra info, which is not offered */
+	TX_CHAIN_EXTRA,      /* extra info that is not offered, or makes no sense */
 	TX_CHAIN_TOO_LONG,   /* more than TX_MAX_FRAGS slots; when open, the rest follows */
 	TX_CHAIN_TOO_SMALL,  /* less than an Ethernet header */
 	TX_CHAIN_EMPTY_FRAG, /* a fragment of no bytes */
@@ -45,13 +45,31 @@ struct tx_chain {
 	uint32_t nr_extras;
 	uint32_t nr_frags;
 	uint32_t total_bytes;
-	bool csum_blank;
+	uint16_t flags;    /* NETTXF_* of the first slot */
+	uint16_t gso_size; /* bytes of payload for each segment; with gso_type */
+	uint8_t gso_type;  /* XEN_NETIF_GSO_TYPE_* */
+	bool is_extra_bad; /* some extra info is none that we offer */
 	bool open; /* TX_CHAIN_TOO_LONG: more slots of this packet are still to come */
 	struct tx_frag frag[TX_MAX_FRAGS];
 };
 
+static inline void tx_chain_extra(struct tx_chain *c, const struct netif_extra_info *extra)
+{
+	switch (extra->type) {
+	case XEN_NETIF_EXTRA_TYPE_GSO:
+		c->gso_type = extra->u.gso.type;
+		c->gso_size = extra->u.gso.size;
+		if ((c->gso_type != XEN_NETIF_GSO_TYPE_TCPV4 && c->gso_type != XEN_NETIF_GSO_TYPE_TCPV6) || c->gso_size == 0)
+			c->is_extra_bad = true;
+		break;
+	default:
+		c->is_extra_bad = true;
+	}
+}
+
 /* Extra info slots begin with type and flags. Their number, or -1: not all there yet; -EPROTO: no end. */
-static inline int tx_chain_extras(const struct netif_tx_request reqs[], uint32_t mask, uint32_t at, uint32_t nr)
+static inline int tx_chain_extras(const struct netif_tx_request reqs[], uint32_t mask, uint32_t at, uint32_t nr,
+				  struct tx_chain *c)
 {
 	for (uint32_t n = 0; n < TX_MAX_EXTRAS; n++) {
 		struct netif_extra_info extra;
@@ -59,6 +77,7 @@ static inline int tx_chain_extras(const struct netif_tx_request reqs[], uint32_t
 		if (n >= nr)
 			return -1;
 		__builtin_memcpy(&extra, &reqs[(at + n) & mask], sizeof(extra));
+		tx_chain_extra(c, &extra);
 		if (!(extra.flags & XEN_NETIF_EXTRA_FLAG_MORE))
 			return (int)n + 1;
 	}
@@ -93,14 +112,16 @@ static inline void tx_chain_parse(const struct netif_tx_request reqs[], uint32_t
 	const struct netif_tx_request *r = &reqs[at & mask];
 	uint32_t slot = 1;
 
-	*c = (struct tx_chain){.status = TX_CHAIN_INCOMPLETE};
+	/* Not frag[]: most packets have one fragment. */
+	__builtin_memset(c, 0, offsetof(struct tx_chain, frag));
+	c->status = TX_CHAIN_INCOMPLETE;
 	if (nr == 0)
 		return;
 	c->total_bytes = r->size;
-	c->csum_blank = r->flags & NETTXF_csum_blank;
+	c->flags = r->flags;
 	c->frag[c->nr_frags++] = (struct tx_frag){.ref = r->gref, .offset = r->offset, .id = r->id};
 	if (r->flags & NETTXF_extra_info) {
-		int extras = tx_chain_extras(reqs, mask, at + slot, nr - slot);
+		int extras = tx_chain_extras(reqs, mask, at + slot, nr - slot, c);
 
 		if (extras == -EPROTO)
 			c->status = TX_CHAIN_BAD_EXTRA;
@@ -124,7 +145,7 @@ static inline void tx_chain_parse(const struct netif_tx_request reqs[], uint32_t
 			(struct tx_frag){.ref = r->gref, .offset = r->offset, .len = r->size, .id = r->id};
 	}
 	c->nr_slots = slot;
-	c->status = c->nr_extras ? TX_CHAIN_EXTRA : tx_chain_check(c);
+	c->status = c->is_extra_bad ? TX_CHAIN_EXTRA : tx_chain_check(c);
 }
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * netback/vif.c - builds and takes down the queue of a virtual interface.
+ * netback/vif.c - builds and takes down the queues of a virtual interface.
  *
- *      create:      peer, rings mapped, event bound, slots free
- *      disconnect:  rings and event let go; the peer stays while packets out there borrow its pages
+ *      create:      peer, rings mapped, events bound, slots free
+ *      disconnect:  rings and events let go; the peer stays while packets out there borrow its pages
  *
  * The worker has let go before disconnect (vif_detach), so from then on pages come back through the ring of done slots
  * alone, and the control thread is its one consumer. When the last is back nobody can reach the queue, and it is freed.
@@ -31,10 +31,21 @@ const char *vif_fault_text(enum vif_fault fault)
 	}
 }
 
-static void queue_init(struct vif_queue *q)
+static int rings_begin(struct vif_queue *q, bool is_takeover)
 {
+	int err = 0;
+
+	if (is_takeover) {
+		err = netif_txr_back_attach(&q->tx.ring, q->tx_area, PAGE_BYTES);
+		return err ? err : netif_rxr_back_attach(&q->rx.ring, q->rx_area, PAGE_BYTES);
+	}
 	netif_txr_back_init(&q->tx.ring, q->tx_area, PAGE_BYTES);
 	netif_rxr_back_init(&q->rx.ring, q->rx_area, PAGE_BYTES);
+	return 0;
+}
+
+static void slots_init(struct vif_queue *q)
+{
 	for (uint16_t i = 0; i < VIF_RING_SLOTS; i++) {
 		struct vif_tx_slot *s = &q->tx.slot[i];
 
@@ -56,8 +67,26 @@ static int done_ring_create(struct rte_ring **out)
 	return *out ? 0 : -rte_errno;
 }
 
-int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, struct rte_mempool *pool,
-		     struct rte_mempool *ext_pool, struct vif_stats *stats, struct vif_queue **out, const char **what)
+static int events_bind(struct vif_queue *q, domid_t domid, const struct vif_keys *keys)
+{
+	int err = hv_evtchn_bind_interdomain(q->hv, domid, keys->tx_port, &q->tx_port);
+
+	if (err)
+		return err;
+	q->rx_port = q->tx_port;
+	if (keys->rx_port != keys->tx_port)
+		err = hv_evtchn_bind_interdomain(q->hv, domid, keys->rx_port, &q->rx_port);
+	if (err) {
+		hv_evtchn_close(q->hv, q->tx_port);
+		return err;
+	}
+	q->tx_fd = hv_event_fd(q->hv, q->tx_port);
+	q->rx_fd = hv_event_fd(q->hv, q->rx_port);
+	return 0;
+}
+
+int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, const struct vif_features *features,
+		     const struct vif_pools *pools, struct vif_stats *stats, struct vif_queue **out, const char **what)
 {
 	struct vif_queue *q = calloc(1, sizeof(*q));
 	int err;
@@ -67,11 +96,13 @@ int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, 
 		return -ENOMEM;
 	q->hv = hv;
 	q->stats = stats;
-	q->pool = pool;
-	q->ext_pool = ext_pool;
+	q->pool = pools->pool;
+	q->ext_pool = pools->ext_pool;
 	q->lcore = VIF_LCORE_NONE;
-	q->max_frame = keys->sg ? VIF_MAX_FRAME : PAGE_BYTES;
-	q->map_large = hv_map_is_cheap(hv);
+	q->max_frame = features->sg ? VIF_MAX_FRAME : PAGE_BYTES;
+	q->caps = features->caps;
+	q->map_large = hv_map_is_cheap(hv) && !features->copies_only;
+	slots_init(q);
 	err = done_ring_create(&q->tx.done);
 	if (err)
 		goto free_queue;
@@ -87,12 +118,14 @@ int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, 
 	err = hv_peer_map_ring(q->peer, &keys->rx_ring_ref, 1, &q->rx_area);
 	if (err)
 		goto unmap_tx;
-	*what = "event-channel";
-	err = hv_evtchn_bind_interdomain(hv, domid, keys->remote_port, &q->port);
+	*what = "a running ring";
+	err = rings_begin(q, features->is_takeover);
 	if (err)
 		goto unmap_rx;
-	q->event_fd = hv_event_fd(hv, q->port);
-	queue_init(q);
+	*what = "event-channel";
+	err = events_bind(q, domid, keys);
+	if (err)
+		goto unmap_rx;
 	*out = q;
 	return 0;
 
@@ -111,7 +144,9 @@ free_queue:
 
 bool vif_queue_disconnect(struct vif_queue *q)
 {
-	hv_evtchn_close(q->hv, q->port);
+	if (q->rx_port != q->tx_port)
+		hv_evtchn_close(q->hv, q->rx_port);
+	hv_evtchn_close(q->hv, q->tx_port);
 	hv_peer_unmap_ring(q->peer, q->rx_area);
 	hv_peer_unmap_ring(q->peer, q->tx_area);
 	q->tx_area = q->rx_area = NULL;

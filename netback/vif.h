@@ -1,9 +1,9 @@
 /*
- * netback/vif.h - a virtual interface: what it is, and its queue while it is connected.
+ * netback/vif.h - a virtual interface: what it is, and its queues while it is connected.
  *
  *      vif          lives as long as its directory in the store: name, MAC, counters, its port on the bridge
  *      vif_queue    lives from connect until the last packet that borrows a guest page has come back, which may be
- *                   after disconnect: rings, event channel, slots in flight, the peer that keeps the pages mapped
+ *                   after disconnect: rings, event channels, slots in flight, the peer that keeps the pages mapped
  *
  * Owns     a tx slot from take to answer; a mapped page from map until the packet is freed, in whichever thread.
  * Trusts   nothing behind the rings.
@@ -29,6 +29,7 @@
 #define VIF_OPS 256      /* copies or maps in one batch */
 #define VIF_TX_PACKET_OPS 64 /* most that one packet needs: 18 fragments cut at mbuf ends */
 #define VIF_MAX_FRAME 65535
+#define VIF_MAX_QUEUES 8
 #define VIF_LCORE_NONE (UINT32_MAX - 1) /* no thread has it; LCORE_ID_ANY is what threads unknown to the EAL have */
 
 enum vif_fault {
@@ -45,17 +46,20 @@ enum vif_fault {
 	X(tx_slots)            /* requests taken */                                          \
 	X(tx_copied)           /* packets copied whole */                                    \
 	X(tx_mapped)           /* packets whose pages were attached */                       \
-	X(tx_checksums)        /* filled in for the guest */                                 \
-	X(tx_drop_extra)       /* refused: extra info, not offered */                        \
+	X(tx_csum_blank)       /* came without checksum */                                   \
+	X(tx_gso)              /* came larger than a frame, to be segmented */               \
+	X(tx_drop_extra)       /* refused: extra info that is not offered, or makes no sense */ \
 	X(tx_drop_too_long)    /* refused: more slots than XEN_NETIF_NR_SLOTS_MIN */         \
 	X(tx_drop_too_small)   /* refused: no Ethernet header */                             \
 	X(tx_drop_bad_frag)    /* refused: empty fragment, page crossed, sizes do not add */ \
 	X(tx_drop_bad_grant)   /* refused: a grant that does not let us */                   \
 	X(tx_drop_checksum)    /* refused: blank checksum in what is not TCP or UDP */       \
+	X(tx_drop_gso)         /* refused: to be segmented, but no TCP, or into crumbs */    \
 	X(tx_drop_no_mbuf)     /* we had no buffer */                                        \
 	X(rx_packets)          /* to the guest */                                            \
 	X(rx_bytes)                                                                          \
 	X(rx_slots)            /* requests answered */                                       \
+	X(rx_gso)              /* given to the guest larger than a frame */                  \
 	X(rx_drop_no_request)  /* the guest had posted too few buffers */                    \
 	X(rx_drop_too_long)    /* longer than the guest can take */                          \
 	X(rx_drop_bad_grant)   /* a grant that does not let us */                            \
@@ -105,10 +109,9 @@ struct vif_tx {
 
 struct vif_rx {
 	struct netif_rxr_back ring;
-	struct netif_rx_response rsp[VIF_OPS];
+	struct netif_rx_response rsp[VIF_OPS]; /* or extra info */
 	struct grant_copy_op copy[VIF_OPS];
-	uint16_t copy_rsp[VIF_OPS]; /* which response a copy belongs to */
-	uint16_t rsp_packet[VIF_OPS]; /* where the packet of a response begins in rsp[] */
+	uint16_t copy_packet[VIF_OPS]; /* where a copy's packet begins in rsp[] */
 };
 
 struct vif_queue {
@@ -117,25 +120,33 @@ struct vif_queue {
 	struct vif_stats *stats; /* the vif's; not touched once detached */
 	struct rte_mempool *pool;     /* with data room */
 	struct rte_mempool *ext_pool; /* without */
-	evtchn_port_t port;
-	int event_fd;
+	evtchn_port_t tx_port, rx_port; /* one and the same unless the event channels are split */
+	int tx_fd, rx_fd;
 	uint32_t lcore;          /* the worker's lcore id while attached: it frees without the ring */
 	uint32_t nr_attached;    /* pages out in the world */
 	uint32_t max_frame;      /* what the guest can take */
+	unsigned caps;           /* OFFLOAD_*: what the guest takes as it is */
 	enum vif_fault fault;    /* set once by the worker, read by the control thread */
 	bool *any_fault;         /* the worker's: some queue of its has failed */
-	bool map_large;          /* hv_map_is_cheap */
+	bool map_large;          /* long packets' pages are attached, not copied */
 	void *tx_area, *rx_area;
 	struct vif_tx tx;
 	struct vif_rx rx;
 	TAILQ_ENTRY(vif_queue) lingering;
 };
 
-/* What connect needs to know. */
+/* What connect needs to know of one queue. */
 struct vif_keys {
 	grant_ref_t tx_ring_ref, rx_ring_ref;
-	evtchn_port_t remote_port;
-	bool sg;     /* the guest takes packets longer than a page */
+	evtchn_port_t tx_port, rx_port; /* the front end's; the same twice unless split */
+};
+
+/* What holds for all queues of a vif. */
+struct vif_features {
+	bool sg;          /* the guest takes packets longer than a page */
+	unsigned caps;    /* OFFLOAD_*: what it takes as it is */
+	bool copies_only; /* no page is ever mapped */
+	bool is_takeover; /* the rings run: they are taken over where they are */
 };
 
 struct vif {
@@ -143,15 +154,25 @@ struct vif {
 	domid_t domid;
 	unsigned devid;
 	struct rte_ether_addr mac; /* the guest's */
-	struct vif_queue *queue;   /* NULL while not connected */
-	struct vif_stats stats;
+	unsigned nr_queues;        /* 0 while not connected */
+	struct vif_queue *queue[VIF_MAX_QUEUES];
+	struct vif_stats stats[VIF_MAX_QUEUES];
 };
 
-/* Maps the rings and binds the event channel. -EINVAL, -EACCES: bad ring grants; *what names what failed, a literal. */
-int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, struct rte_mempool *pool,
-		     struct rte_mempool *ext_pool, struct vif_stats *stats, struct vif_queue **out, const char **what);
+/* Where a vif's queue finds its buffers. */
+struct vif_pools {
+	struct rte_mempool *pool;     /* with data room */
+	struct rte_mempool *ext_pool; /* without */
+};
+
 /*
- * Lets go of rings and event channel. The worker has detached the queue before. True: the queue is freed. False: packets
+ * Maps the rings and binds the event channels. -EINVAL, -EACCES: bad ring grants; -EPROTO: a ring that is taken over makes no
+ * sense; *what names what failed, a literal.
+ */
+int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, const struct vif_features *features,
+		     const struct vif_pools *pools, struct vif_stats *stats, struct vif_queue **out, const char **what);
+/*
+ * Lets go of rings and event channels. The worker has detached the queue before. True: the queue is freed. False: packets
  * out there still borrow guest pages; vif_queue_drain must be called until it says true.
  */
 bool vif_queue_disconnect(struct vif_queue *q);
@@ -183,9 +204,6 @@ void vif_tx_slot_freed(void *page, void *slot);
 /* Unmaps what came back without answering it; for a detached queue. Returns how many pages are still out. */
 uint32_t vif_tx_reclaim(struct vif_queue *q);
 
-/* Fills in a blank TCP or UDP checksum. -EINVAL: this is no such packet.   [hot] */
-int checksum_fill(struct rte_mbuf *m);
-
 static inline void vif_fail(struct vif_queue *q, enum vif_fault fault)
 {
 	if (q->fault != VIF_FAULT_NONE)
@@ -194,10 +212,10 @@ static inline void vif_fail(struct vif_queue *q, enum vif_fault fault)
 	*q->any_fault = true;
 }
 
-static inline void vif_wake(struct vif_queue *q, bool is_wanted)
+static inline void vif_wake(struct vif_queue *q, evtchn_port_t port, bool is_wanted)
 {
 	if (is_wanted)
-		hv_notify(q->hv, q->port);
+		hv_notify(q->hv, port);
 	count_add(is_wanted ? &q->stats->notify_sent : &q->stats->notify_suppressed, 1);
 }
 

@@ -75,12 +75,30 @@ static void port_deactivate(struct worker *w, unsigned at)
 	w->active[at] = w->active[--w->nr_active];
 }
 
+/* True: some queue has more already. All are armed, whatever the first says. */
+static bool port_arm(const struct worker_port *p)
+{
+	bool has_more = false;
+
+	for (unsigned i = 0; i < p->nr_queues; i++)
+		has_more |= vif_arm(p->queue[i]);
+	return has_more;
+}
+
+static bool port_has_attached(const struct worker_port *p)
+{
+	for (unsigned i = 0; i < p->nr_queues; i++)
+		if (vif_has_attached(p->queue[i]))
+			return true;
+	return false;
+}
+
 /* The port has been quiet. True: it may rest, its event is armed. */
 static bool port_may_rest(struct worker *w, struct worker_port *p)
 {
 	if (!p->is_glance && w->bridge.now - p->busy_tsc < w->idle_tsc)
 		return false;
-	if (!p->queue || !vif_arm(p->queue))
+	if (!port_arm(p))
 		return true;
 	p->is_glance = false;
 	p->busy_tsc = w->bridge.now;
@@ -127,18 +145,18 @@ static void worker_run_command(struct worker *w)
 
 static void worker_event(struct worker *w, const struct epoll_event *e)
 {
-	struct worker_port *p = e->data.ptr;
+	const struct worker_source *source = e->data.ptr;
 	evtchn_port_t ports[4];
 	uint64_t count;
 
-	if (!p) {
+	if (!source) {
 		if (read(w->wake_fd, &count, sizeof(count)) < 0)
 			return; /* a command was seen before its wake-up */
 		return;
 	}
-	if (p->wake == WORKER_WAKE_EVENT && hv_event_take(p->queue->hv, p->fd, ports, RTE_DIM(ports)))
-		count_add(&p->queue->stats->events, 1);
-	port_activate(w, p, false);
+	if (source->queue && hv_event_take(source->queue->hv, source->fd, ports, RTE_DIM(ports)))
+		count_add(&source->queue->stats->events, 1);
+	port_activate(w, source->port, false);
 }
 
 /* Ports that cannot wake anybody, and vifs whose pages are still out, get one look. True: there are such. */
@@ -148,7 +166,7 @@ static bool worker_glance(struct worker *w, bool is_due)
 	bool any = false;
 
 	TAILQ_FOREACH(p, &w->all, all) {
-		if (p->wake != WORKER_WAKE_TIMER && !(p->queue && vif_has_attached(p->queue)))
+		if (p->wake != WORKER_WAKE_TIMER && !port_has_attached(p))
 			continue;
 		any = true;
 		if (is_due)
@@ -212,22 +230,57 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
+static void sources_list(struct worker_port *p)
+{
+	p->nr_sources = 0;
+	if (p->wake == WORKER_WAKE_FD)
+		p->source[p->nr_sources++] = (struct worker_source){.port = p, .fd = p->fd};
+	for (unsigned i = 0; i < p->nr_queues; i++) {
+		struct vif_queue *q = p->queue[i];
+
+		p->source[p->nr_sources++] = (struct worker_source){.port = p, .queue = q, .fd = q->tx_fd};
+		if (q->rx_fd != q->tx_fd)
+			p->source[p->nr_sources++] = (struct worker_source){.port = p, .queue = q, .fd = q->rx_fd};
+	}
+}
+
+static void sources_remove(struct worker *w, const struct worker_port *p, unsigned nr)
+{
+	while (nr--)
+		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, p->source[nr].fd, NULL);
+}
+
+static int sources_add(struct worker *w, struct worker_port *p)
+{
+	for (unsigned i = 0; i < p->nr_sources; i++) {
+		struct epoll_event e = {.events = EPOLLIN, .data.ptr = &p->source[i]};
+		int err;
+
+		if (epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, p->source[i].fd, &e) == 0)
+			continue;
+		err = -errno;
+		sources_remove(w, p, i);
+		return err;
+	}
+	return 0;
+}
+
 static int command_attach(struct worker *w, struct worker_port *p)
 {
-	struct epoll_event e = {.events = EPOLLIN, .data.ptr = p};
 	int err = bridge_add_port(&w->bridge, p->port);
 
 	if (err)
 		return err;
 	p->is_active = false;
-	if (p->fd >= 0 && epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, p->fd, &e) < 0) {
-		err = -errno;
+	sources_list(p);
+	err = sources_add(w, p);
+	if (err) {
 		bridge_remove_port(&w->bridge, p->port);
 		return err;
 	}
 	TAILQ_INSERT_TAIL(&w->all, p, all);
-	if (p->queue)
-		vif_attach(p->queue, &w->any_fault);
+	for (unsigned i = 0; i < p->nr_queues; i++)
+		vif_attach(p->queue[i], &w->any_fault);
 	if (p->wake != WORKER_WAKE_NONE)
 		port_activate(w, p, false); /* what came before the event was armed */
 	return 0;
@@ -235,15 +288,14 @@ static int command_attach(struct worker *w, struct worker_port *p)
 
 static int command_detach(struct worker *w, struct worker_port *p)
 {
-	if (p->fd >= 0)
-		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, p->fd, NULL);
+	sources_remove(w, p, p->nr_sources);
 	for (unsigned i = w->nr_active; i-- > 0;)
 		if (w->active[i] == p)
 			port_deactivate(w, i);
 	TAILQ_REMOVE(&w->all, p, all);
 	bridge_remove_port(&w->bridge, p->port);
-	if (p->queue)
-		vif_detach(p->queue);
+	for (unsigned i = 0; i < p->nr_queues; i++)
+		vif_detach(p->queue[i]);
 	return 0;
 }
 
@@ -327,7 +379,7 @@ int worker_create(const struct worker_options *opt, struct worker **out)
 	TAILQ_INIT(&w->all);
 	sem_init(&w->started, 0, 0);
 	sem_init(&w->command_done, 0, 0);
-	bridge_init(&w->bridge, opt->ageing_s * rte_get_tsc_hz(), rte_rand());
+	bridge_init(&w->bridge, opt->ageing_s * rte_get_tsc_hz(), rte_rand(), opt->pool, opt->ext_pool);
 	err = worker_open_fds(w);
 	if (err)
 		goto close_fds;

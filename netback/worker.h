@@ -20,18 +20,29 @@
 struct worker;
 
 enum worker_wake {
-	WORKER_WAKE_EVENT, /* fd is a vif's event channel */
+	WORKER_WAKE_EVENT, /* the queues' event channels */
 	WORKER_WAKE_FD,    /* fd is readable as long as there are packets */
 	WORKER_WAKE_TIMER, /* the port cannot wake anybody */
 	WORKER_WAKE_NONE,  /* the port brings nothing */
 };
 
-/* A port as the worker sees it. The caller fills the first four; the rest is the worker's while attached. */
+/* An fd that wakes a port. */
+struct worker_source {
+	struct worker_port *port;
+	struct vif_queue *queue; /* whose event channel it is; NULL: not a vif's */
+	int fd;
+};
+
+/* A port as the worker sees it. The caller fills the first few; the rest is the worker's while attached. */
 struct worker_port {
 	struct bridge_port *port;
-	struct vif_queue *queue; /* NULL: not a vif */
+	struct vif_queue **queue; /* a vif's */
+	unsigned nr_queues;       /* 0: not a vif */
 	enum worker_wake wake;
-	int fd;
+	int fd;                   /* WORKER_WAKE_FD */
+	/* --- the worker's */
+	unsigned nr_sources;
+	struct worker_source source[2 * VIF_MAX_QUEUES];
 	bool is_active;
 	bool is_glance;    /* one empty look and it rests again */
 	uint64_t busy_tsc; /* when it last brought something */
@@ -42,6 +53,7 @@ struct worker_options {
 	int cpu;          /* -1: not pinned */
 	uint64_t ageing_s;
 	uint64_t idle_us; /* polls so long before a port rests */
+	struct rte_mempool *pool, *ext_pool; /* the bridge's */
 };
 
 /* Starts the thread. */

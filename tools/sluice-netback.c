@@ -18,10 +18,12 @@ static const char usage_text[] =
 	"  --ageing SECONDS    how long a silent address is remembered (default 300; 0: a hub)\n"
 	"  --lcore CPU         run the packet thread on this processor\n"
 	"  --busy-poll USEC    look again so long before sleeping (default 20)\n"
+	"  --queues N          that an interface may have (default: as many as processors, at most 8)\n"
 	"  --memory MIB        for packet buffers (default 64)\n"
+	"  --copy              copy guests' pages even where mapping them is cheap\n"
 	"  --eal \"ARGS\"        more arguments for DPDK\n" BACKEND_USAGE;
 
-enum { OPT_BRIDGE = 256, OPT_PORT, OPT_AGEING, OPT_LCORE, OPT_BUSY_POLL, OPT_MEMORY, OPT_EAL };
+enum { OPT_BRIDGE = 256, OPT_PORT, OPT_AGEING, OPT_LCORE, OPT_BUSY_POLL, OPT_QUEUES, OPT_MEMORY, OPT_COPY, OPT_EAL };
 
 static const struct option long_options[] = {
 	BACKEND_LONG_OPTIONS,
@@ -30,7 +32,9 @@ static const struct option long_options[] = {
 	{"ageing", required_argument, NULL, OPT_AGEING},
 	{"lcore", required_argument, NULL, OPT_LCORE},
 	{"busy-poll", required_argument, NULL, OPT_BUSY_POLL},
+	{"queues", required_argument, NULL, OPT_QUEUES},
 	{"memory", required_argument, NULL, OPT_MEMORY},
+	{"copy", no_argument, NULL, OPT_COPY},
 	{"eal", required_argument, NULL, OPT_EAL},
 	{NULL, 0, NULL, 0},
 };
@@ -75,12 +79,24 @@ static int parse_own(const struct backend *b, void *arg, int c)
 		return parse_lcore(b, opt, optarg);
 	case OPT_BUSY_POLL:
 		return backend_parse_number(b, "--busy-poll", optarg, 0, 1000000, &opt->idle_us);
+	case OPT_QUEUES:
+		return backend_parse_number(b, "--queues", optarg, 1, NETBACK_MAX_QUEUES, &opt->max_queues);
+	case OPT_COPY:
+		opt->copies_only = true;
+		return 0;
 	case OPT_MEMORY:
 		return backend_parse_number(b, "--memory", optarg, 16, 1048576, &opt->memory_mib);
 	default:
 		opt->eal_args = optarg;
 		return 0;
 	}
+}
+
+static unsigned default_queues(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cpus < 1 ? 1 : cpus > NETBACK_MAX_QUEUES ? NETBACK_MAX_QUEUES : (unsigned)cpus;
 }
 
 static void print_stats(void *devices, FILE *out)
@@ -92,7 +108,13 @@ int main(int argc, char **argv)
 {
 	struct backend b = {.program = "sluice-netback", .usage = usage_text};
 	struct netback_options opt = {
-		.bridge = NETBACK_DEFAULT_BRIDGE, .ageing_s = 300, .memory_mib = 64, .idle_us = 20, .cpu = -1};
+		.bridge = NETBACK_DEFAULT_BRIDGE,
+		.ageing_s = 300,
+		.memory_mib = 64,
+		.idle_us = 20,
+		.cpu = -1,
+		.max_queues = default_queues(),
+	};
 	char why[NETBACK_WHY_BYTES];
 	struct netback *nb = NULL;
 	int err = backend_parse(&b, argc, argv, long_options, parse_own, &opt);

@@ -48,23 +48,45 @@ unsigned vif_box_in_use(void)
 	return rte_mempool_in_use_count(pool) + rte_mempool_in_use_count(ext_pool);
 }
 
-void vif_box_init(struct vif_box *box, bool sg)
+static int queue_begin(struct vif_box *box, const struct vif_features *features)
 {
-	struct vif_keys keys = {.remote_port = 5, .sg = sg};
+	struct vif_keys keys = {
+		.tx_ring_ref = box->tx_ring_ref, .rx_ring_ref = box->rx_ring_ref, .tx_port = 5, .rx_port = 5};
+	struct vif_pools pools = {pool, ext_pool};
 	const char *what;
+	int err = vif_queue_create((struct hv *)box, 3, &keys, features, &pools, &box->stats, &box->queue, &what);
 
+	if (!err)
+		vif_attach(box->queue, &box->any_fault);
+	return err;
+}
+
+void vif_box_init_features(struct vif_box *box, const struct vif_features *features)
+{
 	vif_box_start_dpdk();
 	memset(box, 0, sizeof(*box));
 	box->event_fd = box->guest_fd = -1;
 	grant_box_init(&box->grants, 1024);
 	netif_txr_front_init(&box->tx, grant_box_page(&box->grants, VIF_BOX_TX_FRAME), PAGE_BYTES);
 	netif_rxr_front_init(&box->rx, grant_box_page(&box->grants, VIF_BOX_RX_FRAME), PAGE_BYTES);
-	keys.tx_ring_ref = grant_box_grant(&box->grants, VIF_BOX_TX_FRAME, false);
-	keys.rx_ring_ref = grant_box_grant(&box->grants, VIF_BOX_RX_FRAME, false);
+	box->tx_ring_ref = grant_box_grant(&box->grants, VIF_BOX_TX_FRAME, false);
+	box->rx_ring_ref = grant_box_grant(&box->grants, VIF_BOX_RX_FRAME, false);
 	for (unsigned i = 0; i < VIF_BOX_DATA_FRAMES; i++)
 		box->ref[i] = grant_box_grant(&box->grants, VIF_BOX_FIRST_FRAME + i, false);
-	grant_box_must(vif_queue_create((struct hv *)box, 3, &keys, pool, ext_pool, &box->stats, &box->queue, &what) == 0);
-	vif_attach(box->queue, &box->any_fault);
+	grant_box_must(queue_begin(box, features) == 0);
+}
+
+void vif_box_init(struct vif_box *box, bool sg)
+{
+	vif_box_init_features(box, &(struct vif_features){.sg = sg});
+}
+
+int vif_box_restart(struct vif_box *box, const struct vif_features *features)
+{
+	vif_detach(box->queue);
+	grant_box_must(vif_queue_disconnect(box->queue));
+	box->queue = NULL;
+	return queue_begin(box, features);
 }
 
 void vif_box_events(struct vif_box *box)
@@ -72,7 +94,7 @@ void vif_box_events(struct vif_box *box)
 	box->event_fd = eventfd(0, EFD_NONBLOCK);
 	box->guest_fd = eventfd(0, EFD_NONBLOCK);
 	grant_box_must(box->event_fd >= 0 && box->guest_fd >= 0);
-	box->queue->event_fd = box->event_fd;
+	box->queue->tx_fd = box->queue->rx_fd = box->event_fd;
 }
 
 void vif_box_finish(struct vif_box *box)
@@ -131,7 +153,7 @@ struct rte_mbuf *vif_box_packet(uint32_t bytes, uint16_t seg, uint8_t seed)
 
 bool hv_map_is_cheap(const struct hv *hv)
 {
-	return !((const struct vif_box *)hv)->copies_only;
+	return !((const struct vif_box *)hv)->are_maps_dear;
 }
 
 int hv_peer_open(struct hv *hv, domid_t domid, struct hv_peer **out)
@@ -179,6 +201,7 @@ unsigned hv_peer_map(struct hv_peer *peer, struct hv_map_op ops[], unsigned n)
 	struct vif_box *box = (struct vif_box *)peer;
 	unsigned failed = 0;
 
+	box->nr_map_calls++;
 	for (unsigned i = 0; i < n; i++) {
 		ops[i].status = grant_map(box->grants.maptrack, &box->grants.peer[0], ops[i].ref, ops[i].readonly, &ops[i].page,
 					  &ops[i].handle);
@@ -198,7 +221,10 @@ unsigned hv_peer_unmap(struct hv_peer *peer, const grant_handle_t handles[], uns
 
 unsigned hv_peer_copy(struct hv_peer *peer, struct grant_copy_op ops[], unsigned n)
 {
-	return grant_copy(&((struct vif_box *)peer)->grants.peer[0], ops, n);
+	struct vif_box *box = (struct vif_box *)peer;
+
+	box->nr_copy_calls++;
+	return grant_copy(&box->grants.peer[0], ops, n);
 }
 
 int hv_evtchn_bind_interdomain(struct hv *hv, domid_t remote, evtchn_port_t remote_port, evtchn_port_t *port)

@@ -26,8 +26,10 @@ struct vif_box {
 	struct vif_queue *queue;
 	bool any_fault;
 	uint32_t nr_notify;
+	grant_ref_t tx_ring_ref, rx_ring_ref;
 	uint32_t nr_open, nr_mapped_rings; /* what the queue holds of the hypervisor */
-	bool copies_only; /* as on a platform where maps are dear */
+	bool are_maps_dear; /* as on platform xen */
+	uint32_t nr_copy_calls, nr_map_calls;
 	int event_fd;     /* guest -> queue: the guest writes it; -1 unless vif_box_events */
 	int guest_fd;     /* queue -> guest: hv_notify writes it */
 };
@@ -38,6 +40,10 @@ struct rte_mempool *vif_box_ext_pool(void);
 /* Brings DPDK up, once. */
 void vif_box_start_dpdk(void);
 void vif_box_init(struct vif_box *box, bool sg);
+/* With a front end that wishes more than scatter-gather. */
+void vif_box_init_features(struct vif_box *box, const struct vif_features *features);
+/* Lets the queue go and makes another one over the same rings, as a back end that starts again does. 0 or -errno. */
+int vif_box_restart(struct vif_box *box, const struct vif_features *features);
 /* For tests with a worker: both directions' events become eventfds. */
 void vif_box_events(struct vif_box *box);
 /* Everything must have come back. */

@@ -187,17 +187,26 @@ static void guest_begin(struct guest *g, unsigned n, struct worker *w)
 	g->port = (struct bridge_port){
 		.queue = g->box.queue, .in = vif_tx_burst, .out = vif_rx_burst, .max_frame = VIF_MAX_FRAME, .index = BRIDGE_NO_PORT};
 	g->worker_port = (struct worker_port){
-		.port = &g->port, .queue = g->box.queue, .wake = WORKER_WAKE_EVENT, .fd = g->box.event_fd};
+		.port = &g->port, .queue = &g->box.queue, .nr_queues = 1, .wake = WORKER_WAKE_EVENT};
 	assert_int_equal(worker_attach(w, &g->worker_port), 0);
+}
+
+static struct worker *worker_begin(uint64_t idle_us)
+{
+	struct worker_options opt = {.cpu = -1, .ageing_s = 300, .idle_us = idle_us};
+	struct worker *w;
+
+	vif_box_start_dpdk();
+	opt.pool = vif_box_pool();
+	opt.ext_pool = vif_box_ext_pool();
+	assert_int_equal(worker_create(&opt, &w), 0);
+	return w;
 }
 
 static void two_guests_exchange_frames_through_the_worker_and_each_is_accounted_for(void **state)
 {
-	const struct worker_options opt = {.cpu = -1, .ageing_s = 300, .idle_us = 2};
-	struct worker *w;
+	struct worker *w = worker_begin(2);
 
-	vif_box_start_dpdk();
-	assert_int_equal(worker_create(&opt, &w), 0);
 	for (unsigned i = 0; i < 2; i++)
 		guest_begin(&guests[i], i, w);
 	for (unsigned i = 0; i < 2; i++)
@@ -224,11 +233,8 @@ static void two_guests_exchange_frames_through_the_worker_and_each_is_accounted_
 
 static void ports_come_and_go_while_others_talk(void **state)
 {
-	const struct worker_options opt = {.cpu = -1, .ageing_s = 300, .idle_us = 0};
-	struct worker *w;
+	struct worker *w = worker_begin(0);
 
-	vif_box_start_dpdk();
-	assert_int_equal(worker_create(&opt, &w), 0);
 	for (unsigned round = 0; round < 200; round++) {
 		for (unsigned i = 0; i < 2; i++)
 			guest_begin(&guests[i], i, w);

@@ -68,7 +68,7 @@ static unsigned arrived(void)
 static void begin(uint64_t ageing)
 {
 	vif_box_start_dpdk();
-	bridge_init(&bridge, ageing, 0x9e3779b97f4a7c15u);
+	bridge_init(&bridge, ageing, 0x9e3779b97f4a7c15u, vif_box_pool(), vif_box_ext_pool());
 	bridge.now = 1000;
 	for (unsigned i = 0; i < NR_PORTS; i++) {
 		fake[i] = (struct fake_port){.takes = 256};

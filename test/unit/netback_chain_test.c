@@ -60,9 +60,10 @@ static void a_chain_says_what_it_is(void **state)
 		{"fragments longer than the packet", TX_CHAIN_SIZES, 2, 2, 0, {{0, 500, MORE}, {0, 501, 0}, END}},
 		{"fragment sums wrap 16 bits", TX_CHAIN_SIZES, 4, 4, 0,
 		 {{0, 100, MORE}, {0, 40000, MORE}, {0, 25536, MORE}, {0, 50, 0}, END}},
-		{"extra info", TX_CHAIN_EXTRA, 2, 1, 0, {{0, 1500, EXTRA}, {0, 0, 0}, END}},
+		{"extra info of no kind", TX_CHAIN_EXTRA, 2, 1, 0, {{0, 1500, EXTRA}, {0, 0, 0}, END}},
 		{"extra info, missing", TX_CHAIN_INCOMPLETE, 0, 1, 0, {{0, 1500, EXTRA}, END}},
-		{"extra info and more data", TX_CHAIN_EXTRA, 3, 2, 0, {{0, 1500, EXTRA | MORE}, {0, 0, 0}, {0, 5, 0}, END}},
+		{"extra info of no kind and more data", TX_CHAIN_EXTRA, 3, 2, 0,
+		 {{0, 1500, EXTRA | MORE}, {0, 0, 0}, {0, 5, 0}, END}},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -73,7 +74,7 @@ static void a_chain_says_what_it_is(void **state)
 			uint32_t n = load(reqs, at, cases[i].slots);
 
 			if (cases[i].slots[0].flags & EXTRA)
-				reqs[(at + 1) & 255].gref = XEN_NETIF_EXTRA_TYPE_GSO;
+				reqs[(at + 1) & 255].gref = XEN_NETIF_EXTRA_TYPE_MAX;
 			tx_chain_parse(reqs, 255, at, n, &c);
 			if (c.status != cases[i].status || c.nr_slots != cases[i].nr_slots)
 				fail_msg("%s: status %d, %u slots", cases[i].says, c.status, c.nr_slots);
@@ -86,6 +87,52 @@ static void a_chain_says_what_it_is(void **state)
 				assert_int_equal(c.frag[f].id, 200 + f);
 			}
 		}
+	}
+}
+
+static void put_extra(struct netif_tx_request *req, uint8_t type, uint8_t flags, uint16_t gso_size, uint8_t gso_type)
+{
+	struct netif_extra_info extra = {.type = type, .flags = flags, .u.gso = {.size = gso_size, .type = gso_type}};
+
+	memset(req, 0xee, sizeof(*req));
+	memcpy(req, &extra, sizeof(extra));
+}
+
+static void extra_info_says_how_to_segment_or_the_packet_is_refused(void **state)
+{
+	static const struct {
+		uint8_t type, gso_type;
+		uint16_t size;
+		enum tx_chain_status status;
+	} cases[] = {
+		{XEN_NETIF_EXTRA_TYPE_GSO, XEN_NETIF_GSO_TYPE_TCPV4, 1448, TX_CHAIN_OK},
+		{XEN_NETIF_EXTRA_TYPE_GSO, XEN_NETIF_GSO_TYPE_TCPV6, UINT16_MAX, TX_CHAIN_OK},
+		{XEN_NETIF_EXTRA_TYPE_GSO, XEN_NETIF_GSO_TYPE_TCPV4, 0, TX_CHAIN_EXTRA},
+		{XEN_NETIF_EXTRA_TYPE_GSO, XEN_NETIF_GSO_TYPE_NONE, 1448, TX_CHAIN_EXTRA},
+		{XEN_NETIF_EXTRA_TYPE_GSO, 3, 1448, TX_CHAIN_EXTRA},
+		{XEN_NETIF_EXTRA_TYPE_NONE, XEN_NETIF_GSO_TYPE_TCPV4, 1448, TX_CHAIN_EXTRA},
+		{XEN_NETIF_EXTRA_TYPE_MAX, XEN_NETIF_GSO_TYPE_TCPV4, 1448, TX_CHAIN_EXTRA},
+		{UINT8_MAX, XEN_NETIF_GSO_TYPE_TCPV4, 1448, TX_CHAIN_EXTRA},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct netif_tx_request reqs[256] = {0};
+		struct tx_chain c;
+
+		reqs[255] = (struct netif_tx_request){.size = 5000, .flags = EXTRA | MORE | NETTXF_csum_blank};
+		put_extra(&reqs[0], cases[i].type, 0, cases[i].size, cases[i].gso_type);
+		reqs[1] = (struct netif_tx_request){.size = 4096, .id = 7};
+		tx_chain_parse(reqs, 255, 255, 3, &c);
+		assert_int_equal(c.status, cases[i].status);
+		assert_int_equal(c.nr_slots, 3);
+		assert_int_equal(c.nr_extras, 1);
+		assert_int_equal(c.nr_frags, 2);
+		if (c.status != TX_CHAIN_OK)
+			continue;
+		assert_int_equal(c.gso_type, cases[i].gso_type);
+		assert_int_equal(c.gso_size, cases[i].size);
+		assert_int_equal(c.frag[0].len, 904);
+		assert_int_equal(c.frag[1].id, 7);
 	}
 }
 
@@ -142,6 +189,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_chain_says_what_it_is),
+		cmocka_unit_test(extra_info_says_how_to_segment_or_the_packet_is_refused),
 		cmocka_unit_test(eighteen_slots_are_a_packet_and_nineteen_are_not),
 		cmocka_unit_test(a_chain_without_end_is_refused_after_nineteen_slots_and_stays_open),
 		cmocka_unit_test(extras_without_end_are_told_apart_from_extras_still_to_come),

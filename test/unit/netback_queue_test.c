@@ -5,10 +5,6 @@
 
 #include "vif_box.h"
 
-#include <rte_ip.h>
-#include <rte_tcp.h>
-#include <rte_udp.h>
-
 #define NR_IDS 256
 
 static struct vif_box box;
@@ -318,103 +314,68 @@ static void a_guest_without_scatter_gather_gets_no_packet_longer_than_a_page(voi
 	vif_box_finish(&box);
 }
 
-/* ---- checksums ----------------------------------------------------------------------------------------------------- */
+/* ---- platforms where maps are dear, and back ends that start again -------------------------------------------------- */
 
-struct checksum_case {
-	const char *says;
-	bool is_v6, is_tcp, has_vlan, is_fragment;
-	uint16_t payload, padding;
-	uint8_t ip_options;
-	bool is_refused;
-};
-
-static uint32_t build_ip(uint8_t *p, const struct checksum_case *c)
+static void where_maps_are_dear_a_burst_is_one_batch_of_copies_and_no_map(void **state)
 {
-	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)p;
-	uint32_t at = sizeof(*eth), l4 = c->is_tcp ? sizeof(struct rte_tcp_hdr) : sizeof(struct rte_udp_hdr);
-	rte_be16_t type = rte_cpu_to_be_16(c->is_v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4);
+	static const uint16_t lens[] = {4096, 4096, 822};
+	struct rte_mbuf *m[16];
 
-	memset(p, 0, 200);
-	eth->ether_type = c->has_vlan ? RTE_BE16(RTE_ETHER_TYPE_VLAN) : type;
-	if (c->has_vlan) {
-		((struct rte_vlan_hdr *)(p + at))->eth_proto = type;
-		at += sizeof(struct rte_vlan_hdr);
+	for (int is_forced = 0; is_forced < 2; is_forced++) {
+		vif_box_init(&box, true);
+		box.are_maps_dear = !is_forced;
+		assert_int_equal(vif_box_restart(&box, &(struct vif_features){.sg = true, .copies_only = is_forced}), 0);
+		for (unsigned i = 0; i < 4; i++) {
+			put_packet(lens, 3, 0, 0, (uint8_t)i);
+			vif_box_put(&box, box.ref[3], 0, 60, 0, 3);
+		}
+		netif_txr_front_push(&box.tx);
+		assert_int_equal(vif_tx_burst(box.queue, m, 16), 8);
+		assert_int_equal(box.nr_copy_calls, 1);
+		assert_int_equal(box.nr_map_calls, 0);
+		assert_int_equal(netif_txr_front_pending(&box.tx), 16); /* the guest's again at once */
+		for (unsigned i = 0; i < 8; i++)
+			assert_int_equal(m[i]->pkt_len, i % 2 ? 60 : 9014);
+		assert_bytes(m[6], 9014, 3);
+		rte_pktmbuf_free_bulk(m, 8);
+		assert_int_equal(vif_box_in_use(), 0);
+		vif_box_finish(&box);
 	}
-	if (c->is_v6) {
-		struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)(p + at);
-
-		ip->vtc_flow = RTE_BE32(6u << 28);
-		ip->payload_len = rte_cpu_to_be_16((uint16_t)(l4 + c->payload));
-		ip->proto = c->is_tcp ? IPPROTO_TCP : IPPROTO_UDP;
-		memset(ip->src_addr, 0xfd, 32);
-		at += sizeof(*ip);
-	} else {
-		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(p + at);
-		uint32_t header = sizeof(*ip) + c->ip_options;
-
-		ip->version_ihl = (uint8_t)(0x40 | header / 4);
-		ip->total_length = rte_cpu_to_be_16((uint16_t)(header + l4 + c->payload));
-		ip->next_proto_id = c->is_tcp ? IPPROTO_TCP : IPPROTO_UDP;
-		ip->fragment_offset = c->is_fragment ? RTE_BE16(RTE_IPV4_HDR_MF_FLAG) : 0;
-		ip->src_addr = RTE_BE32(0x0a000001);
-		ip->dst_addr = RTE_BE32(0x0a000002);
-		at += header;
-	}
-	if (!c->is_tcp)
-		((struct rte_udp_hdr *)(p + at))->dgram_len = rte_cpu_to_be_16((uint16_t)(l4 + c->payload));
-	at += l4;
-	for (uint32_t i = 0; i < (uint32_t)c->payload + c->padding; i++)
-		p[at + i] = (uint8_t)(i * 31 + 5);
-	return at + c->payload + c->padding;
 }
 
-static void a_blank_checksum_is_filled_in_or_refused(void **state)
+static void a_back_end_that_starts_again_goes_on_where_the_last_one_stopped(void **state)
 {
-	static const struct checksum_case cases[] = {
-		{.says = "udp over ipv4", .payload = 31},
-		{.says = "tcp over ipv4", .is_tcp = true, .payload = 100},
-		{.says = "no payload", .is_tcp = true},
-		{.says = "padded to the least Ethernet frame", .payload = 3, .padding = 20},
-		{.says = "ip options", .is_tcp = true, .payload = 700, .ip_options = 40},
-		{.says = "mapped, odd length", .is_tcp = true, .payload = 1447},
-		{.says = "vlan", .is_tcp = true, .has_vlan = true, .payload = 900},
-		{.says = "tcp over ipv6", .is_v6 = true, .is_tcp = true, .payload = 1000},
-		{.says = "udp over ipv6, vlan", .is_v6 = true, .has_vlan = true, .payload = 9},
-		{.says = "a fragment", .payload = 31, .is_fragment = true, .is_refused = true},
-	};
+	const struct vif_features again = {.sg = true, .copies_only = true, .is_takeover = true};
+	struct rte_mbuf *m[4];
+	uint8_t out[200];
+	unsigned slots;
 
-	vif_box_init(&box, true);
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		const struct checksum_case *c = &cases[i];
-		uint8_t *p = vif_box_page(&box, 0), copy[4096];
-		uint32_t bytes = build_ip(p, c), l3 = sizeof(struct rte_ether_hdr) + (c->has_vlan ? 4 : 0);
-		struct rte_mbuf *m;
-		const uint8_t *got;
-		uint16_t n;
+	vif_box_init_features(&box, &(struct vif_features){.sg = true, .copies_only = true});
+	vif_box_post(&box, 0, 8);
+	for (unsigned i = 0; i < 5; i++)
+		vif_box_put(&box, box.ref[i], 0, 60, 0, (uint16_t)i);
+	netif_txr_front_push(&box.tx);
+	assert_int_equal(vif_tx_burst(box.queue, m, 2), 2); /* five are taken, two answered */
+	rte_pktmbuf_free_bulk(m, 2);
+	m[0] = vif_box_packet(100, 2000, 1);
+	assert_int_equal(vif_rx_burst(box.queue, m, 1), 1);
 
-		vif_box_put(&box, box.ref[0], 0, (uint16_t)bytes, NETTXF_csum_blank | NETTXF_data_validated, 0);
-		netif_txr_front_push(&box.tx);
-		n = vif_tx_burst(box.queue, &m, 1);
-		if (n != !c->is_refused)
-			fail_msg("%s: %u packets", c->says, n);
-		if (n) {
-			uint16_t sum;
+	assert_int_equal(vif_box_restart(&box, &again), 0);
+	m[0] = vif_box_packet(200, 2000, 2);
+	assert_int_equal(vif_rx_burst(box.queue, m, 1), 1);
+	assert_int_equal(vif_tx_burst(box.queue, m, 4), 3);
+	rte_pktmbuf_free_bulk(m, 3);
+	assert_answered(5, NETIF_RSP_OKAY);
+	assert_int_equal(take_rx(out, &slots), 100);
+	assert_int_equal(take_rx(out, &slots), 200);
+	assert_int_equal(netif_rxr_front_pending(&box.rx), 0);
 
-			got = rte_pktmbuf_read(m, l3, bytes - l3, copy);
-			if (got != copy)
-				memcpy(copy, got, bytes - l3);
-			/* With the checksum in place the complement of the sum is zero, which UDP spells 0xffff. */
-			sum = c->is_v6 ? rte_ipv6_udptcp_cksum((void *)copy, copy + 40)
-				       : rte_ipv4_udptcp_cksum((void *)copy, copy + 20 + c->ip_options);
-			if (sum != (c->is_tcp ? 0 : 0xffff))
-				fail_msg("%s: wrong checksum", c->says);
-			rte_pktmbuf_free(m);
-		}
-		vif_tx_finish(box.queue);
-		assert_answered(1, NETIF_RSP_OKAY);
-	}
-	assert_int_equal(box.stats.tx_drop_checksum, 1);
-	vif_box_finish(&box);
+	/* A ring that makes no sense is not taken over. */
+	store_relaxed(&box.tx.sh->head.req_prod, 1000);
+	assert_int_equal(vif_box_restart(&box, &again), -EPROTO);
+	assert_int_equal(box.nr_open, 0);
+	assert_int_equal(box.nr_mapped_rings, 0);
+	grant_box_finish(&box.grants);
 }
 
 int main(void)
@@ -430,7 +391,8 @@ int main(void)
 		cmocka_unit_test(packets_beyond_the_posted_buffers_are_dropped_and_counted),
 		cmocka_unit_test(a_burst_is_one_wake),
 		cmocka_unit_test(a_guest_without_scatter_gather_gets_no_packet_longer_than_a_page),
-		cmocka_unit_test(a_blank_checksum_is_filled_in_or_refused),
+		cmocka_unit_test(where_maps_are_dear_a_burst_is_one_batch_of_copies_and_no_map),
+		cmocka_unit_test(a_back_end_that_starts_again_goes_on_where_the_last_one_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

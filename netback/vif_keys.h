@@ -1,0 +1,27 @@
+/*
+ * netback/vif_keys.h - a vif's keys in the store: what this back end offers, and what a front end wishes.
+ *
+ *      offered     feature-sg, feature-gso-tcpv4, ...                         (in our directory)
+ *      wished      tx-ring-ref, ... or queue-N/tx-ring-ref, ...; feature-*    (in the front end's)
+ *
+ * Trusts   no key of the front end.
+ * Runs in  the control thread.
+ * Fails    -errno, and the reason by handshake_fail.
+ * Spec     xen/io/netif.h.
+ */
+#ifndef SLUICE_NETBACK_VIF_KEYS_H
+#define SLUICE_NETBACK_VIF_KEYS_H
+
+#include "hv/handshake.h"
+#include "netback/vif.h"
+
+struct vif_wishes {
+	unsigned nr_queues;
+	struct vif_keys keys[VIF_MAX_QUEUES];
+	struct vif_features features;
+};
+
+int vif_keys_offer(struct handshake *h, unsigned max_queues);
+int vif_keys_read(struct handshake *h, unsigned max_queues, struct vif_wishes *wishes);
+
+#endif
