@@ -112,7 +112,7 @@ int hv_evtchn_bind_virq(struct hv *hv, unsigned virq, evtchn_port_t *port)
 
 int hv_evtchn_bind_ipi(struct hv *hv, unsigned vcpu, evtchn_port_t *port)
 {
-	return hv->ops->evtchn_bind_ipi(hv, vcpu, port);
+	return hv->ops->evtchn_bind_ipi ? hv->ops->evtchn_bind_ipi(hv, vcpu, port) : -EOPNOTSUPP;
 }
 
 int hv_evtchn_bind_pirq(struct hv *hv, int device_fd, evtchn_port_t *port)

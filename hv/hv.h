@@ -6,8 +6,8 @@
  *      hv_evtchn_alloc_unbound                  hv_evtchn_bind_interdomain
  *                  hv_event_fd, hv_event_take, hv_notify, hv_store
  *
- * Platforms stand behind struct hv_ops (hv_local.c fills one; a real Xen will fill another). Batches cross this
- * interface, single packets do not; hv_map_is_cheap tells a driver whether a map costs a table look-up or a hypercall.
+ * Platforms stand behind struct hv_ops: local (sluiced's domains) and xen. Batches cross this interface, single packets do
+ * not; hv_map_is_cheap tells a driver whether a map costs a table look-up or a hypercall.
  *
  * Runs in  any thread unless a function says otherwise. Functions marked [hot] allocate nothing, lock nothing, and enter
  *          the kernel only to wake.
@@ -30,13 +30,16 @@ struct store_client;
 #define HV_WHY_BYTES 256
 
 struct hv_options {
-	const char *platform; /* "local", "xen"; NULL: found by itself */
+	const char *platform; /* "local", "xen"; NULL: xen in a domain of Xen, unless run_dir or attach is given; else local */
 	const char *run_dir;  /* where sluiced's sockets are; NULL: $SLUICE_RUN_DIR, else /run/sluice */
 	const char *attach;   /* hv_open_guest: name of the created, still empty domain to become; NULL: we were spawned as one (fd 3) */
 	char *why;            /* HV_WHY_BYTES, or NULL: an open that fails leaves one sentence here, with the remedy */
 };
 
-/* Connects this process as part of Domain-0. -ENOENT, -ECONNREFUSED: no sluiced, no xenstored; -EACCES: not allowed; -ENOTSUP: no such platform. */
+/*
+ * Connects this process as part of Domain-0. -ENOENT, -ECONNREFUSED: no sluiced, or no xenstored; -EACCES: not allowed; -ENOTSUP: no
+ * such platform; -ENODEV: not under Xen.
+ */
 int hv_open_dom0(const struct hv_options *opt, struct hv **out);
 /*
  * Connects this process as a guest domain. -ESRCH: no such domain; -EBUSY: the domain runs already. Under Xen it is the domain

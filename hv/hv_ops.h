@@ -7,6 +7,8 @@
 #ifndef SLUICE_HV_HV_OPS_H
 #define SLUICE_HV_HV_OPS_H
 
+#include <errno.h>
+
 #include "hv/hv.h"
 
 struct hv_ops {
@@ -64,5 +66,18 @@ struct hv_peer {
 	struct hv *hv;
 	domid_t domid;
 };
+
+/* What a map's GNTST_* is as -errno. */
+static inline int hv_errno_of(int16_t status)
+{
+	switch (status) {
+	case GNTST_permission_denied:
+		return -EACCES;
+	case GNTST_no_space:
+		return -ENOSPC;
+	default:
+		return -EINVAL;
+	}
+}
 
 #endif

@@ -76,14 +76,11 @@ unmap_arg:
 	return err;
 }
 
-int hv_open_dom0(const struct hv_options *opt, struct hv **out)
+int local_dom0_open(const struct hv_options *opt, struct hv **out)
 {
-	struct local_dom0 *d;
-	int err = local_platform_check(opt);
+	struct local_dom0 *d = calloc(1, sizeof(*d));
+	int err;
 
-	if (err)
-		return err;
-	d = calloc(1, sizeof(*d));
 	if (!d)
 		return -ENOMEM;
 	err = local_platform_run_dir(opt, d->run_dir, sizeof(d->run_dir));
@@ -95,6 +92,7 @@ int hv_open_dom0(const struct hv_options *opt, struct hv **out)
 	if (err)
 		goto close_link;
 	pthread_mutex_init(&d->lock, NULL);
+	port_table_init(&d->ports);
 	d->notify_slowly = local_dom0_notify_slowly;
 	d->hv.platform = "local";
 	d->hv.ops = &local_dom0_ops;
@@ -106,6 +104,7 @@ int hv_open_dom0(const struct hv_options *opt, struct hv **out)
 close_link:
 	local_link_close(&d->link);
 free_dom0:
+	err = local_platform_explain(opt, d->run_dir, err);
 	free(d);
 	return err;
 }

@@ -6,13 +6,7 @@
 
 #include "hv/hv_ops.h"
 #include "hv/local_domain.h"
-
-#include "rings/atomics.h"
-
-/* ports and fds find their struct local_port in two steps; the second arrays are made as needed and stay until hv_close. */
-#define LOCAL_PORT_CHUNK 1024u
-#define LOCAL_PORT_CHUNKS (LOCAL_MAX_DOM0_PORTS / LOCAL_PORT_CHUNK)
-#define LOCAL_FD_CHUNKS 1024u
+#include "hv/port_table.h"
 
 struct local_peer;
 
@@ -23,10 +17,6 @@ struct local_port {
 	int fd;                              /* readable when an event came */
 	const struct evtchn_domain *remote;  /* the other end's, when it is a guest; NULL: send through the core */
 	struct hv_peer *peer;                /* keeps remote alive */
-};
-
-struct local_port_chunk {
-	struct local_port *entry[LOCAL_PORT_CHUNK]; /* atomic */
 };
 
 /* A ring mapped from several pages. */
@@ -55,10 +45,9 @@ struct local_dom0 {
 	struct local_link link;
 	void *arg_map;
 	struct grant_maptrack *maptrack;
-	pthread_mutex_t lock; /* peers, rings, ports when they come and go */
+	pthread_mutex_t lock; /* peers and rings, when they come and go */
 	struct local_peer *peers[LOCAL_PEER_BUCKETS]; /* by domid */
-	struct local_port_chunk *by_port[LOCAL_PORT_CHUNKS]; /* atomic */
-	struct local_port_chunk *by_fd[LOCAL_FD_CHUNKS];     /* atomic */
+	struct port_table ports; /* of struct local_port */
 	void (*notify_slowly)(struct local_dom0 *d, evtchn_port_t port);
 	char run_dir[108];
 };
@@ -68,25 +57,8 @@ static inline struct local_dom0 *local_dom0_of(struct hv *hv)
 	return (struct local_dom0 *)hv;
 }
 
-static inline struct local_port *local_port_find(struct local_port_chunk *const *chunks, unsigned nr_chunks, unsigned at)
-{
-	struct local_port_chunk *c;
-
-	if (at / LOCAL_PORT_CHUNK >= nr_chunks)
-		return NULL;
-	c = load_acquire(&chunks[at / LOCAL_PORT_CHUNK]); /* pairs with the registering side's release */
-	return c ? load_acquire(&c->entry[at % LOCAL_PORT_CHUNK]) : NULL;
-}
-
-static inline struct local_port *local_dom0_port(struct local_dom0 *d, evtchn_port_t port)
-{
-	return local_port_find(d->by_port, LOCAL_PORT_CHUNKS, port);
-}
-
-static inline struct local_port *local_dom0_port_by_fd(struct local_dom0 *d, int fd)
-{
-	return local_port_find(d->by_fd, LOCAL_FD_CHUNKS, (unsigned)fd);
-}
+/* local_dom0.c: hv_open_dom0 on this platform. */
+int local_dom0_open(const struct hv_options *opt, struct hv **out);
 
 /* local_ports.c */
 int local_dom0_alloc_unbound(struct hv *hv, domid_t remote, evtchn_port_t *port);

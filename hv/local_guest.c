@@ -165,15 +165,12 @@ finish_domain:
 	return err;
 }
 
-int hv_open_guest(const struct hv_options *opt, struct hv **out)
+int local_guest_open(const struct hv_options *opt, struct hv **out)
 {
 	const char *attach = opt ? opt->attach : NULL;
-	struct local_guest *g;
-	int err = local_platform_check(opt);
+	struct local_guest *g = calloc(1, sizeof(*g));
+	int err;
 
-	if (err)
-		return err;
-	g = calloc(1, sizeof(*g));
 	if (!g)
 		return -ENOMEM;
 	err = local_platform_run_dir(opt, g->run_dir, sizeof(g->run_dir));
@@ -190,6 +187,7 @@ int hv_open_guest(const struct hv_options *opt, struct hv **out)
 close_link:
 	local_link_close(&g->link);
 free_guest:
+	err = local_platform_explain(opt, g->run_dir, err);
 	free(g);
 	return err;
 }

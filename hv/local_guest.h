@@ -33,6 +33,8 @@ static inline struct local_guest *local_guest_of(struct hv *hv)
 	return (struct local_guest *)hv;
 }
 
+/* local_guest.c: hv_open_guest on this platform. */
+int local_guest_open(const struct hv_options *opt, struct hv **out);
 /* A parameter that the toolstack set: xen/hvm/params.h. */
 int local_guest_get_param(struct local_guest *g, unsigned param, uint64_t *value);
 

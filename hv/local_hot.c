@@ -49,7 +49,7 @@ unsigned local_guest_event_take(struct hv *hv, int fd, evtchn_port_t ports[], un
 void local_dom0_notify(struct hv *hv, evtchn_port_t port)
 {
 	struct local_dom0 *d = local_dom0_of(hv);
-	struct local_port *p = local_dom0_port(d, port);
+	struct local_port *p = port_table_by_port(&d->ports, port);
 
 	if (p && p->remote)
 		evtchn_send(p->remote, p->remote_port);
@@ -60,7 +60,7 @@ void local_dom0_notify(struct hv *hv, evtchn_port_t port)
 /* Not a plain read: the guest that holds the other end's duplicate may have emptied the count, and made the file blocking. */
 unsigned local_dom0_event_take(struct hv *hv, int fd, evtchn_port_t ports[], unsigned max)
 {
-	struct local_port *p = local_dom0_port_by_fd(local_dom0_of(hv), fd);
+	struct local_port *p = port_table_by_fd(&local_dom0_of(hv)->ports, fd);
 	uint64_t count;
 	struct iovec iov = {&count, sizeof(count)};
 

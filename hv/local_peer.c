@@ -152,18 +152,6 @@ void local_peers_finish(struct local_dom0 *d)
 		}
 }
 
-static int errno_of(int16_t status)
-{
-	switch (status) {
-	case GNTST_permission_denied:
-		return -EACCES;
-	case GNTST_no_space:
-		return -ENOSPC;
-	default:
-		return -EINVAL;
-	}
-}
-
 /* Puts a view of one page at the address: the same memory, seen a second time. */
 static int remap_page(const struct local_peer *p, const void *page, void *at)
 {
@@ -227,7 +215,7 @@ int local_peer_map_ring(struct hv_peer *peer, const grant_ref_t refs[], unsigned
 					   &r->handles[mapped]);
 
 		if (status != GNTST_okay) {
-			err = errno_of(status);
+			err = hv_errno_of(status);
 			goto unmap;
 		}
 	}

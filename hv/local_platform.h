@@ -6,9 +6,9 @@
 
 #include "hv/hv.h"
 
-/* -ENOTSUP: another platform was asked for. */
-int local_platform_check(const struct hv_options *opt);
 /* -ENAMETOOLONG: a socket in it could not be named. */
 int local_platform_run_dir(const struct hv_options *opt, char *dir, size_t bytes);
+/* Says in opt->why what the -errno of an open means for the user; returns it. */
+int local_platform_explain(const struct hv_options *opt, const char *dir, int err);
 
 #endif

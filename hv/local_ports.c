@@ -1,5 +1,5 @@
 /*
- * hv/local_ports.c - Domain-0's event channel ports: binds them, and finds them by port and by fd.
+ * hv/local_ports.c - Domain-0's event channel ports: binds them, and gives each its fd.
  *
  * Owns     a struct local_port and its fd from bind to close.
  * Runs in  any thread; a port is closed when nobody uses it any more.
@@ -21,52 +21,6 @@ static void close_in_core(struct local_dom0 *d, evtchn_port_t port)
 	struct evtchn_close op = {.port = port};
 
 	evtchn_op(d, EVTCHNOP_close, &op, sizeof(op), -1);
-}
-
-static int slot_of(struct local_port_chunk **chunks, unsigned nr_chunks, unsigned at, struct local_port ***slot)
-{
-	struct local_port_chunk **c = &chunks[at / LOCAL_PORT_CHUNK];
-	struct local_port_chunk *fresh;
-
-	if (at / LOCAL_PORT_CHUNK >= nr_chunks)
-		return -ENOSPC;
-	if (!*c) {
-		fresh = calloc(1, sizeof(*fresh));
-		if (!fresh)
-			return -ENOMEM;
-		store_release(c, fresh); /* pairs with local_port_find */
-	}
-	*slot = &(*c)->entry[at % LOCAL_PORT_CHUNK];
-	return 0;
-}
-
-static int enter(struct local_dom0 *d, struct local_port *p)
-{
-	struct local_port **by_port, **by_fd;
-	int err;
-
-	pthread_mutex_lock(&d->lock);
-	err = slot_of(d->by_port, LOCAL_PORT_CHUNKS, p->port, &by_port);
-	if (!err)
-		err = slot_of(d->by_fd, LOCAL_FD_CHUNKS, (unsigned)p->fd, &by_fd);
-	if (!err) {
-		store_release(by_port, p); /* both pair with local_port_find */
-		store_release(by_fd, p);
-	}
-	pthread_mutex_unlock(&d->lock);
-	return err;
-}
-
-static void leave(struct local_dom0 *d, struct local_port *p)
-{
-	struct local_port **slot;
-
-	pthread_mutex_lock(&d->lock);
-	if (!slot_of(d->by_port, LOCAL_PORT_CHUNKS, p->port, &slot))
-		store_release(slot, (struct local_port *)NULL);
-	if (!slot_of(d->by_fd, LOCAL_FD_CHUNKS, (unsigned)p->fd, &slot))
-		store_release(slot, (struct local_port *)NULL);
-	pthread_mutex_unlock(&d->lock);
 }
 
 static int fetch_event_fd(struct local_dom0 *d, evtchn_port_t port)
@@ -98,7 +52,7 @@ static int register_port(struct local_dom0 *d, evtchn_port_t port, struct hv_pee
 	err = p->fd;
 	if (err < 0)
 		goto free_port;
-	err = enter(d, p);
+	err = port_table_enter(&d->ports, p->port, p->fd, p);
 	if (err)
 		goto close_fd;
 	return 0;
@@ -197,11 +151,11 @@ int local_dom0_bind_pirq(struct hv *hv, int device_fd, evtchn_port_t *port)
 int local_dom0_evtchn_close(struct hv *hv, evtchn_port_t port)
 {
 	struct local_dom0 *d = local_dom0_of(hv);
-	struct local_port *p = local_dom0_port(d, port);
+	struct local_port *p = port_table_by_port(&d->ports, port);
 
 	if (!p)
 		return -EINVAL;
-	leave(d, p);
+	port_table_leave(&d->ports, p->port, p->fd);
 	close_in_core(d, port);
 	close(p->fd);
 	hv_peer_close(p->peer);
@@ -218,7 +172,7 @@ int local_dom0_unmask(struct hv *hv, evtchn_port_t port)
 
 bool local_dom0_pending(struct hv *hv, evtchn_port_t port)
 {
-	struct local_port *p = local_dom0_port(local_dom0_of(hv), port);
+	struct local_port *p = port_table_by_port(&local_dom0_of(hv)->ports, port);
 	struct pollfd pfd = {.fd = p ? p->fd : -1, .events = POLLIN};
 
 	return p && poll(&pfd, 1, 0) == 1;
@@ -226,7 +180,7 @@ bool local_dom0_pending(struct hv *hv, evtchn_port_t port)
 
 int local_dom0_event_fd(struct hv *hv, evtchn_port_t port)
 {
-	struct local_port *p = local_dom0_port(local_dom0_of(hv), port);
+	struct local_port *p = port_table_by_port(&local_dom0_of(hv)->ports, port);
 
 	return p ? p->fd : -EINVAL;
 }
@@ -238,19 +192,15 @@ void local_dom0_notify_slowly(struct local_dom0 *d, evtchn_port_t port)
 	evtchn_op(d, EVTCHNOP_send, &op, sizeof(op), -1);
 }
 
+static void drop_port(void *entry)
+{
+	struct local_port *p = entry;
+
+	close(p->fd);
+	free(p);
+}
+
 void local_ports_finish(struct local_dom0 *d)
 {
-	for (unsigned c = 0; c < LOCAL_PORT_CHUNKS; c++) {
-		for (unsigned i = 0; d->by_port[c] && i < LOCAL_PORT_CHUNK; i++) {
-			struct local_port *p = d->by_port[c]->entry[i];
-
-			if (!p)
-				continue;
-			close(p->fd);
-			free(p);
-		}
-		free(d->by_port[c]);
-	}
-	for (unsigned c = 0; c < LOCAL_FD_CHUNKS; c++)
-		free(d->by_fd[c]);
+	port_table_finish(&d->ports, drop_port);
 }

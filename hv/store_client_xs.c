@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <xenstore.h>
 
 #include "hv/store_client_ops.h"
@@ -25,6 +26,7 @@ struct store_client_xs {
 	struct store_client sc; /* first */
 	struct xs_handle *xs;
 	struct xs_handle *watches; /* NULL: there were none yet */
+	int epoll_fd;              /* where the watches' fd is entered; -1: nowhere */
 	char path[];               /* of the socket */
 };
 
@@ -35,13 +37,24 @@ static struct xs_handle *xs_of(const struct store_client *sc)
 
 static struct xs_handle *open_at(const char *path);
 
+static struct xs_handle *open_watches(const struct store_client_xs *c)
+{
+	struct xs_handle *w = open_at(c->path);
+	struct epoll_event ev = {.events = EPOLLIN};
+
+	if (!w || c->epoll_fd < 0 || !epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, xs_fileno(w), &ev))
+		return w;
+	xs_close(w);
+	return NULL;
+}
+
 /* NULL: no second connection; errno says why. */
 static struct xs_handle *watches_of(const struct store_client *sc)
 {
 	struct store_client_xs *c = (struct store_client_xs *)sc; /* the connection is no part of what callers hold const */
 
 	if (!c->watches)
-		c->watches = open_at(c->path);
+		c->watches = open_watches(c);
 	return c->watches;
 }
 
@@ -170,8 +183,9 @@ static int xs_client_unwatch(struct store_client *sc, const char *path, const ch
 static int xs_client_fd(const struct store_client *sc)
 {
 	struct xs_handle *w = watches_of(sc);
+	int gathered = ((const struct store_client_xs *)sc)->epoll_fd;
 
-	return w ? xs_fileno(w) : result(false);
+	return !w ? result(false) : gathered >= 0 ? gathered : xs_fileno(w);
 }
 
 static int xs_client_next_watch(struct store_client *sc, char **path, char **token)
@@ -197,11 +211,12 @@ static int xs_client_next_watch(struct store_client *sc, char **path, char **tok
 
 static int xs_client_wait(struct store_client *sc, int timeout_ms)
 {
-	struct pollfd pfd = {.fd = xs_client_fd(sc), .events = POLLIN};
+	struct xs_handle *w = watches_of(sc);
+	struct pollfd pfd = {.fd = w ? xs_fileno(w) : -1, .events = POLLIN};
 	int n;
 
-	if (pfd.fd < 0)
-		return pfd.fd;
+	if (!w)
+		return result(false);
 	n = poll(&pfd, 1, timeout_ms);
 	return n < 0 && errno != EINTR ? -errno : n > 0;
 }
@@ -263,9 +278,15 @@ int store_client_xs_open(const char *path, struct store_client **out)
 		free(c);
 		return -ECONNREFUSED;
 	}
+	c->epoll_fd = -1;
 	c->sc.ops = &xs_client_ops;
 	*out = &c->sc;
 	return 0;
+}
+
+void store_client_xs_gather(struct store_client *sc, int epoll_fd)
+{
+	((struct store_client_xs *)sc)->epoll_fd = epoll_fd;
 }
 
 int store_client_xs_introduce(struct store_client *sc, domid_t domid, uint64_t frame, evtchn_port_t port)

@@ -6,8 +6,13 @@
 
 #include "hv/store_client.h"
 
-/* path: the store's socket. -errno of connecting. */
+/* path: the store's socket, or the kernel's device for it. -errno of connecting. */
 int store_client_xs_open(const char *path, struct store_client **out);
+/*
+ * From the first watch on its events make epoll_fd readable, too, and store_client_fd is epoll_fd: for whoever sleeps on other
+ * events as well. Before the first watch only.
+ */
+void store_client_xs_gather(struct store_client *sc, int epoll_fd);
 /* For the toolstack: the store serves a domain's ring page from now on; -EEXIST, -errno of the core. */
 int store_client_xs_introduce(struct store_client *sc, domid_t domid, uint64_t frame, evtchn_port_t port);
 

@@ -11,7 +11,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "hv/local_abi.h"
 #include "hv/log.h"
 
 int backend_parse_number(const struct backend *b, const char *option, const char *text, unsigned long min, unsigned long max,
@@ -37,6 +36,9 @@ static int parse_common(struct backend *b, int opt)
 	int err;
 
 	switch (opt) {
+	case BACKEND_OPT_HV:
+		b->hypervisor = optarg;
+		return 0;
 	case BACKEND_OPT_RUN_DIR:
 		b->run_dir = optarg;
 		return 0;
@@ -82,6 +84,25 @@ int backend_parse(struct backend *b, int argc, char **argv, const struct option 
 	return err;
 }
 
+/* Where they can be counted: what the data path has asked of the hypervisor. */
+static void print_counters(const struct hv *hv, FILE *out)
+{
+	struct hv_counters c;
+	const struct {
+		const char *name;
+		const uint64_t *value;
+	} lines[] = {
+		{"map_calls", &c.map_calls}, {"map_refs", &c.map_refs}, {"unmap_calls", &c.unmap_calls},
+		{"unmap_refs", &c.unmap_refs}, {"copy_calls", &c.copy_calls}, {"copy_segments", &c.copy_segments},
+		{"notifies", &c.notifies}, {"events", &c.events},
+	};
+
+	if (hv_counters(hv, &c))
+		return;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		fprintf(out, "hv.%s %llu\n", lines[i].name, (unsigned long long)*lines[i].value);
+}
+
 /* Whole or not at all: who reads the file never sees half of it. */
 static void write_stats(const struct backend *b)
 {
@@ -97,6 +118,7 @@ static void write_stats(const struct backend *b)
 		return;
 	}
 	b->print_stats(b->devices, out);
+	print_counters(b->hv, out);
 	if (!b->stats_file)
 		fflush(out);
 	else if (fclose(out) || rename(temporary, b->stats_file))
@@ -122,23 +144,22 @@ static void on_lost(void *arg, uint32_t events)
 {
 	struct backend *b = arg;
 
-	log_error("sluiced is gone; closing all devices");
+	if (hv_keeps_devices(b->hv))
+		log_error("xenstored is gone; devices stay connected, start xenstored and then %s again", b->program);
+	else
+		log_error("sluiced is gone; closing all devices");
 	b->is_lost = true;
 	loop_stop(b->loop);
 }
 
 static int open_hypervisor(struct backend *b)
 {
-	struct hv_options opt = {.run_dir = b->run_dir};
-	const char *dir = b->run_dir ? b->run_dir : getenv("SLUICE_RUN_DIR");
+	char why[HV_WHY_BYTES] = "";
+	struct hv_options opt = {.platform = b->hypervisor, .run_dir = b->run_dir, .why = why};
 	int err = hv_open_dom0(&opt, &b->hv);
 
-	if (!dir)
-		dir = LOCAL_DEFAULT_RUN_DIR;
-	if (err == -ENOENT || err == -ECONNREFUSED)
-		log_error("no sluiced answers in %s: start sluiced first, or give its --run-dir", dir);
-	else if (err)
-		log_error("sluiced in %s cannot be reached: %s", dir, strerror(-err));
+	if (err)
+		log_error("%s", why[0] ? why : strerror(-err));
 	return err;
 }
 

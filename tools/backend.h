@@ -1,5 +1,5 @@
 /*
- * tools/backend.h - what the back end programs share: their common options, sluiced, signals, counters' file.
+ * tools/backend.h - what the back end programs share: their common options, the hypervisor, signals, counters' file.
  *
  *      backend_parse --> backend_open --> the program creates its devices --> backend_run --> destroys them --> backend_close
  *
@@ -18,6 +18,7 @@ struct backend {
 	const char *program;
 	const char *usage;
 	/* Options: */
+	const char *hypervisor;
 	const char *run_dir;
 	const char *stats_file;
 	int ready_fd;
@@ -31,16 +32,18 @@ struct backend {
 	bool is_lost;
 };
 
-enum { BACKEND_OPT_RUN_DIR = 512, BACKEND_OPT_STATS_FILE, BACKEND_OPT_READY_FD };
+enum { BACKEND_OPT_HV = 512, BACKEND_OPT_RUN_DIR, BACKEND_OPT_STATS_FILE, BACKEND_OPT_READY_FD };
 
 /* For the program's own table of long options. */
 #define BACKEND_LONG_OPTIONS                                                                                                  \
-	{"run-dir", required_argument, NULL, BACKEND_OPT_RUN_DIR}, {"stats-file", required_argument, NULL, BACKEND_OPT_STATS_FILE}, \
+	{"hv", required_argument, NULL, BACKEND_OPT_HV}, {"run-dir", required_argument, NULL, BACKEND_OPT_RUN_DIR},           \
+		{"stats-file", required_argument, NULL, BACKEND_OPT_STATS_FILE},                                              \
 		{"ready-fd", required_argument, NULL, BACKEND_OPT_READY_FD}, {"verbose", no_argument, NULL, 'v'},             \
 	{"help", no_argument, NULL, 'h'}
 
 #define BACKEND_USAGE                                                                                                         \
-	"  --run-dir DIR       where sluiced's sockets are (else $SLUICE_RUN_DIR, else /run/sluice)\n"                          \
+	"  --hv NAME           the hypervisor: xen or local (else xen in its Domain-0, local anywhere else)\n"                  \
+	"  --run-dir DIR       local: where sluiced's sockets are (else $SLUICE_RUN_DIR, else /run/sluice)\n"                          \
 	"  --stats-file PATH   write counters there at exit and at SIGUSR1 (else SIGUSR1 prints them)\n"                        \
 	"  --ready-fd N        write a line there and close it when devices are served\n"                                       \
 	"  -v, --verbose       log more\n"                                                                                      \
@@ -52,9 +55,9 @@ int backend_parse_number(const struct backend *b, const char *option, const char
 /* Parses argv; parse_own gets every option that is not common. -EINVAL: said why; 1: the help was asked for and printed. */
 int backend_parse(struct backend *b, int argc, char **argv, const struct option *long_options,
 		  int (*parse_own)(const struct backend *b, void *arg, int opt), void *arg);
-/* Connects to sluiced, makes the loop, takes SIGTERM, SIGINT and SIGUSR1. */
+/* Connects to the hypervisor, makes the loop, takes SIGTERM, SIGINT and SIGUSR1. */
 int backend_open(struct backend *b);
-/* Devices are served: says so to --ready-fd and runs the loop until a signal or until sluiced is gone (-ENOTCONN). */
+/* Devices are served: says so to --ready-fd and runs the loop until a signal or until sluiced (Xen: xenstored) is gone (-ENOTCONN). */
 int backend_run(struct backend *b, void (*print_stats)(void *devices, FILE *out), void *devices);
 void backend_close(struct backend *b);
 

@@ -35,7 +35,7 @@ static const char *run_dir_of(const struct cmd *cmd)
 
 int cmd_open(struct cmd *cmd)
 {
-	const struct hv_options options = { .run_dir = cmd->run_dir };
+	const struct hv_options options = { .platform = "local", .run_dir = cmd->run_dir };
 	int err = hv_open_dom0(&options, &cmd->hv);
 
 	if (err == -ENOENT || err == -ECONNREFUSED)

@@ -2,7 +2,8 @@
  * tools/sluice-guest.c - the program that a guest runs: one command, then the domain shuts itself down.
  *
  * Spawned by the core it has an empty root, no files but its domain (fd 3), and its arguments come from extra= of the
- * domain's configuration. With --attach it becomes an empty domain that exists already.
+ * domain's configuration. With --attach it becomes an empty domain that exists already. Under Xen it is a process beside others
+ * in its domain, which goes on when it ends.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +36,7 @@ static const struct command {
 
 static int usage(FILE *to)
 {
-	fprintf(to, "usage: sluice-guest [--attach DOMAIN [--run-dir DIR]] COMMAND ...\n");
+	fprintf(to, "usage: sluice-guest [--attach DOMAIN [--run-dir DIR] | --hv xen] COMMAND ...\n");
 	for (unsigned i = 0; i < NR_COMMANDS; i++)
 		fprintf(to, "       %s %s\n", commands[i].name, commands[i].arguments);
 	return to == stdout ? 0 : 2;
@@ -54,6 +55,12 @@ static void shutdown_asked(void *arg, const char *path)
 		store_client_write(g->bus.store, STORE_NO_TX, "control/shutdown", "", 0); /* seen */
 	}
 	free(what);
+}
+
+static void watch_shutdown(struct guest *g)
+{
+	frontbus_add(&g->bus, "shutdown", shutdown_asked, g);
+	store_client_watch(g->bus.store, "control/shutdown", "shutdown");
 }
 
 static const struct command *find_command(const char *name)
@@ -88,31 +95,20 @@ static void shut_down(struct guest *g, int code)
 	hv_hypercall(g->hv, __HYPERVISOR_sched_op, SCHEDOP_shutdown, &s, sizeof(s));
 }
 
-static int say_not_open(const struct hv_options *opt, int rc)
-{
-	const char *dir = opt->run_dir ? opt->run_dir : "the default run directory";
-
-	if (!opt->attach)
-		fprintf(stderr, "sluice-guest: this process was not started as a domain; use --attach DOMAIN\n");
-	else if (rc == -ESRCH)
-		fprintf(stderr, "sluice-guest: there is no domain '%s'; create it first, see sluice list\n", opt->attach);
-	else if (rc == -EBUSY)
-		fprintf(stderr, "sluice-guest: domain '%s' runs already; shut it down first\n", opt->attach);
-	else
-		fprintf(stderr, "sluice-guest: no sluiced answers in %s: %s\n", dir, strerror(-rc));
-	return 1;
-}
-
 int main(int argc, char **argv)
 {
-	struct hv_options opt = {0};
+	char why[HV_WHY_BYTES] = "";
+	struct hv_options opt = {.why = why};
 	struct guest g = {0};
 	int code, rc, at = 1;
+	bool is_xen;
 
 	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
 		return usage(stdout);
 	for (; at < argc && argv[at][0] == '-'; at += 2) {
-		if (at + 1 < argc && !strcmp(argv[at], "--attach"))
+		if (at + 1 < argc && !strcmp(argv[at], "--hv"))
+			opt.platform = argv[at + 1];
+		else if (at + 1 < argc && !strcmp(argv[at], "--attach"))
 			opt.attach = argv[at + 1];
 		else if (at + 1 < argc && !strcmp(argv[at], "--run-dir"))
 			opt.run_dir = argv[at + 1];
@@ -120,18 +116,24 @@ int main(int argc, char **argv)
 			return usage(stderr);
 	}
 	rc = hv_open_guest(&opt, &g.hv);
-	if (rc < 0)
-		return say_not_open(&opt, rc);
-	guest_console_init(&g.console, g.hv, opt.attach != NULL);
+	if (rc < 0) {
+		fprintf(stderr, "sluice-guest: %s\n", why[0] ? why : strerror(-rc));
+		return 1;
+	}
+	is_xen = !strcmp(hv_platform(g.hv), "xen");
+	guest_console_init(&g.console, g.hv, opt.attach || is_xen);
 	rc = frontbus_init(&g.bus, g.hv);
 	if (rc < 0) {
 		code = guest_fail(&g, "the store does not answer: %s", strerror(-rc));
 	} else {
-		frontbus_add(&g.bus, "shutdown", shutdown_asked, &g);
-		store_client_watch(g.bus.store, "control/shutdown", "shutdown");
+		if (!is_xen)
+			watch_shutdown(&g);
 		code = run(&g, argc - at, argv + at);
 	}
-	shut_down(&g, code);
+	if (is_xen)
+		guest_console_drain(&g.console);
+	else
+		shut_down(&g, code);
 	hv_close(g.hv);
 	return code;
 }

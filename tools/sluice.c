@@ -39,18 +39,19 @@ static void usage(FILE *out)
 		fprintf(out, "  %-13s %-36s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
 }
 
-/* Takes --run-dir DIR or --run-dir=DIR out of argv, wherever it stands. Returns the new argc, -1 when DIR is missing. */
-static int take_run_dir(struct cmd *cmd, int argc, char **argv)
+/* Takes NAME VALUE or NAME=VALUE out of argv, wherever it stands. Returns the new argc, -1 when the value is missing. */
+static int take_option(int argc, char **argv, const char *name, const char **value)
 {
+	size_t len = strlen(name);
 	int kept = 1;
 
 	for (int i = 1; i < argc; i++) {
-		if (!strncmp(argv[i], "--run-dir=", 10)) {
-			cmd->run_dir = argv[i] + 10;
-		} else if (!strcmp(argv[i], "--run-dir")) {
+		if (!strncmp(argv[i], name, len) && argv[i][len] == '=') {
+			*value = argv[i] + len + 1;
+		} else if (!strcmp(argv[i], name)) {
 			if (++i == argc)
 				return -1;
-			cmd->run_dir = argv[i];
+			*value = argv[i];
 		} else {
 			argv[kept++] = argv[i];
 		}
@@ -62,11 +63,16 @@ static int take_run_dir(struct cmd *cmd, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct cmd cmd = { 0 };
+	const char *hypervisor = NULL;
 	int ret;
 
 	log_init("sluice", LOG_LEVEL_WARN);
 	signal(SIGPIPE, SIG_IGN);
-	argc = take_run_dir(&cmd, argc, argv);
+	argc = take_option(argc, argv, "--run-dir", &cmd.run_dir);
+	if (argc > 0)
+		argc = take_option(argc, argv, "--hv", &hypervisor);
+	if (hypervisor && strcmp(hypervisor, "local"))
+		return cmd_fail("this is the toolstack of sluiced's domains, --hv local; under Xen use xl");
 	if (argc < 2) {
 		usage(stderr);
 		return CMD_USAGE;
