@@ -74,7 +74,7 @@ start_qemu() {
 	local boot=$1 cases=$2 xen_arguments
 	xen_arguments="console=com1 com1=115200,8n1 dom0_mem=704M,max:704M dom0_max_vcpus=1 loglvl=info guest_loglvl=info noreboot spec-ctrl=eager-fpu"
 	xen_arguments+=" $(sed -n "s/^# $boot: *//p" "$rig/boots.txt" 2>/dev/null)"
-	setsid qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max,-smap -m 1500M -smp 1 -nodefaults -display none -no-reboot \
+	setpriv --pdeathsig KILL qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max,-smap -m 1500M -smp 1 -nodefaults -display none -no-reboot \
 		-serial "file:$logs/$boot.console" -serial "file:$logs/$boot.words" -kernel "$cache/images/xen" -append "$xen_arguments" \
 		-initrd "$cache/images/vmlinux console=hvc0 sluice.token=$token sluice.full=$full sluice.cases=$cases,$cache/images/domain0.cpio" \
 		</dev/null >"$logs/$boot.qemu" 2>&1 &

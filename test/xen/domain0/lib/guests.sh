@@ -92,10 +92,38 @@ guests_down() {
 	losetup -a | cut -d: -f1 | xargs -r -n1 losetup -d
 }
 
-# state_of BACK-PATH: the two states of a device, as "4 4".
+# device_states GUEST vbd|vif NUMBER: of the back and the front end, as "4 4".
 device_states() {
 	local id
 	id=$(guest_domid "$1")
 	echo "$(xenstore-read "/local/domain/0/backend/$2/$id/$3/state" 2>/dev/null) $(xenstore-read "/local/domain/$id/device/$2/$3/state" 2>/dev/null)"
 }
 device_connected() { [ "$(device_states "$@")" = "4 4" ]; }
+back_path() { echo "/local/domain/0/backend/$2/$(guest_domid "$1")/$3"; }
+
+# In the cases: a guest with a disk of ours, xvda from a.img, and a vif of ours.
+usual_guest() {
+	case $1 in
+	pv1) guest pv1 pv 1 2 "$(vif_of 2)" "$(disk_of xvda "$(image a.img 8)")" ;;
+	pvh2) guest pvh2 pvh 2 3 "$(vif_of 3)" "$(disk_of xvda "$(image b.img 8)")" ;;
+	esac
+}
+
+# ---- what is left of a guest ------------------------------------------------------------------------------------------
+
+nothing_left_of() {
+	! xl list | awk -v id="$1" '$2 == id {found = 1} END {exit !found}' &&
+		! xenstore-ls -f /local/domain 2>/dev/null | grep -qE "^/local/domain/$1[/ ]|^/local/domain/0/backend/[a-z0-9]+/$1[/ ]" &&
+		! lsevtchn 0 | grep -qE "Remote Domain $1\b"
+}
+
+# expect_nothing_left DOMID WORDS: its memory is given back (no page of it is mapped anywhere), its nodes and ports are gone.
+expect_nothing_left() {
+	if ! until_true 20 nothing_left_of "$1"; then
+		xl list
+		xenstore-ls -f /local/domain | grep -E "^/local/domain/$1[/ ]|/backend/[a-z0-9]+/$1[/ ]"
+		lsevtchn 0
+		fail "something of domain $1 is left in Domain-0 $2"
+	fi
+	holds "no page, no port and no node of domain $1 is left $2"
+}
