@@ -1,13 +1,10 @@
 /*
- * frontends/blkfront_ring.c - submits block requests and completes them.   [hot]
+ * frontends/blkfront_ring.c - answers taken and checked; pages that the back end keeps; what an end of the connection leaves.
+ *                                                                                                            [hot]
  *
- *      free --submit--> ASKED --answer, all grants ended--> free
- *                         |                                   ^
- *                         +--answer, pages still in use--> HELD (looked at again in each poll)
- *
- * Owns     a part's refs while it is ASKED or HELD: none returns to the cache before grant_table_end took it back.
+ * Owns     parts and their slots from submit until their last grant has ended.
  * Trusts   no response.
- * Runs in  the one thread that uses the disk.
+ * Runs in  the queue's thread.
  * Fails    blkfront_ring.h.
  */
 #include "frontends/blkfront_ring.h"
@@ -20,13 +17,20 @@ static void break_ring(struct blkfront_ring *r, const char *why)
 	r->broken = why;
 }
 
+void blkfront_ring_init(struct blkfront_ring *r)
+{
+	r->done = r->again = NULL;
+	r->done_tail = &r->done;
+	r->again_tail = &r->again;
+	r->max_segments = BLKFRONT_SEGMENTS;
+	r->max_bytes = BLKFRONT_MIN_MAX_BYTES;
+}
+
 void blkfront_ring_prepare(struct blkfront_ring *r, void *area, size_t area_bytes, domid_t peer)
 {
 	blkif_ring_front_init(&r->ring, area, area_bytes);
 	r->peer = peer;
 	r->broken = NULL;
-	if (!r->done)
-		r->done_tail = &r->done;
 }
 
 void blkfront_ring_start(struct blkfront_ring *r)
@@ -36,126 +40,7 @@ void blkfront_ring_start(struct blkfront_ring *r)
 		if (r->part[id].state == BLKFRONT_PART_FREE)
 			r->free[r->nr_free++] = (uint16_t)id;
 	r->is_connected = true;
-}
-
-static int check_request(const struct blkfront_ring *r, const struct blkfront_request *req)
-{
-	const struct blkfront_disk *d = &r->disk;
-	uint32_t unit = d->sector_bytes / BLKIF_SECTOR_BYTES;
-
-	if (!r->is_connected || r->broken)
-		return -ENODEV;
-	if (req->op == BLKIF_OP_FLUSH_DISKCACHE)
-		return !d->can_flush ? -EOPNOTSUPP : req->nr_sectors ? -EINVAL : 0;
-	if (req->op != BLKIF_OP_READ && req->op != BLKIF_OP_WRITE)
-		return -EINVAL;
-	if (req->op == BLKIF_OP_WRITE && d->is_read_only)
-		return -EROFS;
-	if (!req->nr_sectors || req->nr_sectors > BLKFRONT_MAX_BYTES / BLKIF_SECTOR_BYTES)
-		return -EINVAL;
-	if (req->sector > d->nr_sectors || req->nr_sectors > d->nr_sectors - req->sector)
-		return -EINVAL;
-	if (req->sector % unit || req->nr_sectors % unit || (uintptr_t)req->data % BLKIF_SECTOR_BYTES)
-		return -EINVAL;
-	return 0;
-}
-
-static uint16_t new_part(struct blkfront_ring *r, struct blkfront_request *req)
-{
-	uint16_t id = r->free[--r->nr_free];
-	struct blkfront_part *p = &r->part[id];
-
-	p->req = req;
-	p->op = req->op;
-	p->state = BLKFRONT_PART_ASKED;
-	p->nr_refs = 0;
-	req->parts_left++;
-	return id;
-}
-
-/* Grants the pages from byte `from` of data on, as many as one part holds; returns the bytes that they cover. */
-static uint32_t grant_pages(struct blkfront_ring *r, struct blkfront_part *p, struct blkif_request *wire, uint32_t frame,
-			    uint32_t from, uint32_t until)
-{
-	bool readonly = p->op == BLKIF_OP_WRITE;
-	uint32_t start = from;
-
-	while (from < until && p->nr_refs < BLKFRONT_SEGMENTS) {
-		uint32_t offset = from % PAGE_BYTES;
-		uint32_t bytes = PAGE_BYTES - offset < until - from ? PAGE_BYTES - offset : until - from;
-		grant_ref_t ref = grant_cache_get(&r->grants);
-
-		grant_table_permit(r->grants.gt, ref, r->peer, frame + from / PAGE_BYTES, readonly);
-		wire->seg[p->nr_refs] = (struct blkif_request_segment){
-			.gref = ref,
-			.first_sect = (uint8_t)(offset / BLKIF_SECTOR_BYTES),
-			.last_sect = (uint8_t)((offset + bytes) / BLKIF_SECTOR_BYTES - 1)};
-		p->refs[p->nr_refs++] = ref;
-		from += bytes;
-	}
-	wire->nr_segments = (uint8_t)p->nr_refs;
-	return from - start;
-}
-
-/* Puts all parts of a checked request; there is room for them. Byte positions count from the first page's start. */
-static void put_parts(struct blkfront_ring *r, struct blkfront_request *req, uint32_t frame)
-{
-	uint32_t from = (uint32_t)((uintptr_t)req->data % PAGE_BYTES);
-	uint32_t until = from + req->nr_sectors * BLKIF_SECTOR_BYTES;
-	uint64_t sector = req->sector;
-
-	do {
-		uint16_t id = new_part(r, req);
-		struct blkif_request wire = {.operation = req->op, .handle = r->vdev, .id = id, .sector_number = sector};
-		uint32_t bytes = grant_pages(r, &r->part[id], &wire, frame, from, until);
-
-		blkif_ring_front_put(&r->ring, &wire);
-		r->count.parts++;
-		from += bytes;
-		sector += bytes / BLKIF_SECTOR_BYTES;
-	} while (from < until);
-}
-
-static void count_request(struct blkfront_counters *c, const struct blkfront_request *req)
-{
-	if (req->op == BLKIF_OP_READ) {
-		c->reads++;
-		c->read_bytes += (uint64_t)req->nr_sectors * BLKIF_SECTOR_BYTES;
-	} else if (req->op == BLKIF_OP_WRITE) {
-		c->writes++;
-		c->write_bytes += (uint64_t)req->nr_sectors * BLKIF_SECTOR_BYTES;
-	} else {
-		c->flushes++;
-	}
-}
-
-int blkfront_ring_submit(struct blkfront_ring *r, struct blkfront_request *req)
-{
-	uint32_t offset = (uint32_t)((uintptr_t)req->data % PAGE_BYTES);
-	uint32_t frame = 0, pages, parts = 1;
-	int rc = check_request(r, req);
-
-	if (rc < 0)
-		return rc;
-	if (req->nr_sectors) {
-		const uint8_t *first = (const uint8_t *)req->data - offset;
-
-		pages = (uint32_t)bytes_to_pages(offset + req->nr_sectors * BLKIF_SECTOR_BYTES);
-		parts = (pages + BLKFRONT_SEGMENTS - 1) / BLKFRONT_SEGMENTS;
-		frame = r->frame_of(r->frame_arg, first);
-		if (frame == UINT32_MAX || r->frame_of(r->frame_arg, first + pages_to_bytes(pages - 1)) != frame + pages - 1)
-			return -EFAULT;
-	}
-	if (parts > r->nr_free || parts > blkif_ring_front_free(&r->ring)) {
-		r->count.ring_full++;
-		return -EAGAIN;
-	}
-	req->status = 0;
-	req->parts_left = 0;
-	req->next = NULL;
-	put_parts(r, req, frame);
-	count_request(&r->count, req);
-	return 0;
+	blkfront_ring_ask_again(r);
 }
 
 bool blkfront_ring_push(struct blkfront_ring *r)
@@ -172,19 +57,22 @@ bool blkfront_ring_push(struct blkfront_ring *r)
 	return wake;
 }
 
-/* Ends what can be ended; true: the back end holds none of the part's pages any more. */
-static bool end_grants(struct blkfront_ring *r, struct blkfront_part *p)
-{
-	unsigned kept = 0;
+/* ---- a request's end ------------------------------------------------------------------------------------------------------- */
 
-	for (unsigned i = 0; i < p->nr_refs; i++) {
-		if (grant_table_end(r->grants.gt, p->refs[i]) < 0)
-			p->refs[kept++] = p->refs[i];
-		else
-			grant_cache_put(&r->grants, p->refs[i]);
-	}
-	p->nr_refs = (uint16_t)kept;
-	return !kept;
+static void append(struct blkfront_request ***tail, struct blkfront_request *req)
+{
+	req->next = NULL;
+	**tail = req;
+	*tail = &req->next;
+}
+
+void blkfront_ring_complete(struct blkfront_ring *r, struct blkfront_request *req)
+{
+	if (r->latency)
+		histogram_add(r->latency, r->now_ns - req->started_ns);
+	req->is_busy = false;
+	if (!req->is_private)
+		append(&r->done_tail, req);
 }
 
 static void free_part(struct blkfront_ring *r, uint16_t id)
@@ -195,10 +83,72 @@ static void free_part(struct blkfront_ring *r, uint16_t id)
 	r->part[id].req = NULL;
 	if (r->is_connected && id <= r->ring.mask)
 		r->free[r->nr_free++] = id;
-	if (--req->parts_left || req->is_private)
+	if (--req->parts_left)
 		return;
-	*r->done_tail = req;
-	r->done_tail = &req->next;
+	if (req->status == -ENODEV && r->keeps)
+		append(&r->again_tail, req);
+	else
+		blkfront_ring_complete(r, req);
+}
+
+/* Ends what can be ended; true: the back end holds none of the part's pages any more. */
+static bool end_grants(struct blkfront_ring *r, struct blkfront_part *p)
+{
+	uint32_t slot = p->first, nr = p->nr_slots;
+
+	for (p->nr_slots = 0; nr--;) {
+		uint32_t next = r->grants.next[slot];
+
+		if (grant_table_end(r->gt, r->grants.ref[slot]) == 0) {
+			blkfront_slots_give(&r->grants, slot);
+		} else { /* kept ones are chained anew, in whatever order */
+			r->grants.next[slot] = p->first;
+			p->first = slot;
+			p->nr_slots++;
+		}
+		slot = next;
+	}
+	return !p->nr_slots;
+}
+
+/* The data of a read that went well. */
+static void copy_out(struct blkfront_ring *r, struct blkfront_part *p)
+{
+	uint8_t *to = p->data;
+	uint32_t left = p->nr_bytes;
+
+	for (uint32_t slot = p->first; left; slot = r->pool.next[slot]) {
+		uint32_t bytes = left < PAGE_BYTES ? left : PAGE_BYTES;
+
+		memcpy(to, blkfront_slots_page(&r->pool, slot), bytes);
+		to += bytes;
+		left -= bytes;
+	}
+}
+
+/* True: nothing of the part is the back end's any more. */
+static bool end_slots(struct blkfront_ring *r, struct blkfront_part *p)
+{
+	if (!p->nr_slots)
+		return true;
+	if (!p->is_pooled)
+		return end_grants(r, p);
+	if (r->is_connected) /* else the pool went with the connection */
+		blkfront_slots_give_chain(&r->pool, p->first, p->last, p->nr_slots);
+	p->nr_slots = 0;
+	return true;
+}
+
+static void give_lists(struct blkfront_ring *r, struct blkfront_part *p)
+{
+	while (p->nr_lists) {
+		uint32_t slot = p->list;
+
+		p->list = r->lists.next[slot];
+		p->nr_lists--;
+		if (r->is_connected)
+			blkfront_slots_give(&r->lists, slot);
+	}
 }
 
 /* The part is answered (or never will be): frees it, or holds it until the back end lets go of its pages. */
@@ -206,9 +156,12 @@ static void finish_part(struct blkfront_ring *r, uint16_t id, int status)
 {
 	struct blkfront_part *p = &r->part[id];
 
-	if (status && !p->req->status)
+	if (status && (!p->req->status || status == -ENODEV))
 		p->req->status = status;
-	if (end_grants(r, p)) {
+	if (!status && p->is_pooled && p->op == BLKIF_OP_READ)
+		copy_out(r, p);
+	give_lists(r, p);
+	if (end_slots(r, p)) {
 		free_part(r, id);
 		return;
 	}
@@ -233,16 +186,26 @@ static void retry_held(struct blkfront_ring *r)
 	}
 }
 
+/* ---- answers ------------------------------------------------------------------------------------------------------------------ */
+
 static int errno_of_status(struct blkfront_ring *r, int16_t status)
 {
 	if (status == BLKIF_RSP_OKAY)
 		return 0;
 	r->count.errors++;
-	if (status == BLKIF_RSP_EOPNOTSUPP)
+	if (status == BLKIF_RSP_EOPNOTSUPP) {
+		r->count.unsupported++;
 		return -EOPNOTSUPP;
+	}
 	if (status != BLKIF_RSP_ERROR)
 		r->count.strange_status++;
 	return -EIO;
+}
+
+/* An indirect request is answered with what it asked for, or, by some, with its own name. */
+static bool is_answer_to(const struct blkif_response *rsp, const struct blkfront_part *p)
+{
+	return rsp->operation == p->op || (p->nr_lists && rsp->operation == BLKIF_OP_INDIRECT);
 }
 
 static void take_responses(struct blkfront_ring *r)
@@ -261,7 +224,7 @@ static void take_responses(struct blkfront_ring *r)
 			break_ring(r, "a response for a request that is not outstanding");
 			return;
 		}
-		if (rsp.operation != r->part[rsp.id].op) {
+		if (!is_answer_to(&rsp, &r->part[rsp.id])) {
 			break_ring(r, "a response to another operation than was asked");
 			return;
 		}
@@ -275,8 +238,11 @@ unsigned blkfront_ring_poll(struct blkfront_ring *r, struct blkfront_request *do
 
 	if (r->nr_held)
 		retry_held(r);
-	if (r->is_connected && !r->broken)
+	if (r->is_connected && !r->broken) {
 		take_responses(r);
+		if (r->again)
+			blkfront_ring_ask_again(r);
+	}
 	while (n < max && r->done) {
 		done[n++] = r->done;
 		r->done = r->done->next;
@@ -290,7 +256,9 @@ unsigned blkfront_ring_poll(struct blkfront_ring *r, struct blkfront_request *do
 
 bool blkfront_ring_arm(struct blkfront_ring *r)
 {
-	return !r->is_connected || r->broken || r->done || blkif_ring_front_final_check(&r->ring);
+	if (r->done || r->broken)
+		return true;
+	return r->is_connected && blkif_ring_front_final_check(&r->ring);
 }
 
 unsigned blkfront_ring_outstanding(const struct blkfront_ring *r)
@@ -302,10 +270,25 @@ unsigned blkfront_ring_outstanding(const struct blkfront_ring *r)
 	return n;
 }
 
+/* ---- the connection's end --------------------------------------------------------------------------------------------------- */
+
 void blkfront_ring_abort(struct blkfront_ring *r)
 {
 	r->is_connected = false;
 	for (unsigned id = 0; id < r->nr_parts; id++)
 		if (r->part[id].state == BLKFRONT_PART_ASKED)
 			finish_part(r, (uint16_t)id, -ENODEV);
+}
+
+void blkfront_ring_give_up(struct blkfront_ring *r)
+{
+	r->keeps = false;
+	while (r->again) {
+		struct blkfront_request *req = r->again;
+
+		r->again = req->next;
+		req->status = -ENODEV;
+		blkfront_ring_complete(r, req);
+	}
+	r->again_tail = &r->again;
 }

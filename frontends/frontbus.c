@@ -11,8 +11,11 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "hv/clock.h"
+#include "rings/atomics.h"
 
 /* Watch events handed out in one go: a store that never stops talking may not keep the devices from working. */
 #define PUMP_BUDGET 64
@@ -21,9 +24,36 @@ int frontbus_init(struct frontbus *bus, struct hv *hv)
 {
 	int err = 0;
 
-	*bus = (struct frontbus){.hv = hv};
+	*bus = (struct frontbus){.hv = hv, .wake_fd = -1};
 	bus->store = hv_store(hv, &err);
 	return bus->store ? 0 : err;
+}
+
+void frontbus_finish(struct frontbus *bus)
+{
+	if (bus->wake_fd >= 0)
+		close(bus->wake_fd);
+	bus->wake_fd = -1;
+}
+
+int frontbus_need_wake(struct frontbus *bus)
+{
+	if (bus->wake_fd < 0)
+		bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return bus->wake_fd < 0 ? -errno : 0;
+}
+
+static void write_event(int fd)
+{
+	uint64_t one = 1;
+	ssize_t n = fd >= 0 ? write(fd, &one, sizeof(one)) : 0; /* full: it is readable, which is all we want */
+
+	(void)n;
+}
+
+void frontbus_wake(struct frontbus *bus)
+{
+	write_event(bus->wake_fd);
 }
 
 int frontbus_add(struct frontbus *bus, const char *token, void (*fn)(void *arg, const char *path), void *arg)
@@ -95,19 +125,65 @@ bool frontbus_pump(struct frontbus *bus)
 	return n > 0;
 }
 
-/* Clears the event fd. Which ports had fired does not matter: all rings are looked at after every wake-up. */
-static void take_events(struct frontbus *bus, int fd)
+int frontbus_add_sleeper(struct frontbus *bus, evtchn_port_t port, int fd)
+{
+	for (unsigned i = 0; i < FRONTBUS_MAX_SLEEPERS; i++) {
+		struct frontbus_sleeper *s = &bus->sleeper[i];
+
+		if (load_relaxed(&s->port))
+			continue;
+		store_relaxed(&s->fd, fd);
+		store_release(&s->port, port); /* pairs with tell's acquire */
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+void frontbus_remove_sleeper(struct frontbus *bus, evtchn_port_t port)
+{
+	for (unsigned i = 0; i < FRONTBUS_MAX_SLEEPERS; i++)
+		if (load_relaxed(&bus->sleeper[i].port) == port)
+			store_relaxed(&bus->sleeper[i].port, 0);
+}
+
+/* Whose port it is, he is told; the bus's thread looks after all that is nobody's. */
+static void tell(struct frontbus *bus, evtchn_port_t port)
+{
+	for (unsigned i = 0; i < FRONTBUS_MAX_SLEEPERS; i++) {
+		struct frontbus_sleeper *s = &bus->sleeper[i];
+
+		if (load_acquire(&s->port) == port) { /* pairs with add_sleeper's release */
+			write_event(load_relaxed(&s->fd));
+			return;
+		}
+	}
+	write_event(bus->wake_fd);
+}
+
+bool frontbus_take_events(struct frontbus *bus, int fd, evtchn_port_t own)
 {
 	evtchn_port_t ports[64];
+	bool is_own = false;
+	unsigned n;
 
-	while (hv_event_take(bus->hv, fd, ports, 64) == 64)
-		;
+	do {
+		n = hv_event_take(bus->hv, fd, ports, 64);
+		for (unsigned i = 0; i < n; i++) {
+			if (ports[i] == own)
+				is_own = true;
+			else if (bus->wake_fd >= 0)
+				tell(bus, ports[i]);
+		}
+	} while (n == 64);
+	return is_own;
 }
 
 int frontbus_sleep(struct frontbus *bus, int timeout_ms)
 {
-	struct pollfd p[2] = {{.fd = store_client_fd(bus->store), .events = POLLIN},
-			      {.fd = hv_lost_fd(bus->hv), .events = POLLIN}};
+	struct pollfd p[3] = {{.fd = store_client_fd(bus->store), .events = POLLIN},
+			      {.fd = hv_lost_fd(bus->hv), .events = POLLIN},
+			      {.fd = bus->wake_fd, .events = POLLIN}};
+	uint64_t count;
 	int n;
 
 	if (bus->is_lost)
@@ -116,7 +192,7 @@ int frontbus_sleep(struct frontbus *bus, int timeout_ms)
 		return 1;
 	bus->sleeps++;
 	do
-		n = poll(p, 2, timeout_ms);
+		n = poll(p, 3, timeout_ms);
 	while (n < 0 && errno == EINTR && timeout_ms < 0);
 	if (n <= 0)
 		return 0;
@@ -124,7 +200,11 @@ int frontbus_sleep(struct frontbus *bus, int timeout_ms)
 		bus->is_lost = true;
 		return -ENODEV;
 	}
-	take_events(bus, p[0].fd);
+	/* Before the events: what is nobody's but ours is told to wake_fd, and looked at on the next round, too. */
+	if (p[2].revents && read(bus->wake_fd, &count, sizeof(count)) < 0)
+		return 1;
+	if (p[0].revents)
+		frontbus_take_events(bus, p[0].fd, 0);
 	return 1;
 }
 

@@ -12,11 +12,18 @@
 #include "hv/handshake.h"
 
 #define FRONTBUS_MAX_WATCHES 32
+#define FRONTBUS_MAX_SLEEPERS 64
 
 struct frontbus_watch {
 	const char *token; /* NULL: free */
 	void (*fn)(void *arg, const char *path);
 	void *arg;
+};
+
+/* A thread that sleeps for one port, perhaps on an fd that it shares with others: they tell it through an eventfd. */
+struct frontbus_sleeper {
+	uint32_t port; /* 0: free; both are atomic */
+	int fd;
 };
 
 struct frontbus {
@@ -26,11 +33,15 @@ struct frontbus {
 	bool is_stopping; /* the guest was asked to end (its owner sets it): whoever waits for a device gives up */
 	bool has_more; /* watch events wait that were over frontbus_pump's budget: no sleep now */
 	uint64_t sleeps;
+	int wake_fd; /* other threads wake the bus's; -1: there are none */
 	struct frontbus_watch watch[FRONTBUS_MAX_WATCHES];
+	struct frontbus_sleeper sleeper[FRONTBUS_MAX_SLEEPERS];
 };
 
 /* hv stays the caller's. -errno of hv_store. */
 int frontbus_init(struct frontbus *bus, struct hv *hv);
+/* All devices are destroyed. */
+void frontbus_finish(struct frontbus *bus);
 
 /* Events with this token go to fn. The token is borrowed until frontbus_remove. -ENOSPC. The watch itself is the caller's. */
 int frontbus_add(struct frontbus *bus, const char *token, void (*fn)(void *arg, const char *path), void *arg);
@@ -47,6 +58,18 @@ bool frontbus_pump(struct frontbus *bus);
  * 1: something came; 0: time is up; -ENODEV: is_lost.
  */
 int frontbus_sleep(struct frontbus *bus, int timeout_ms);
+
+/* ---- devices whose queues have threads ------------------------------------------------------------------------------- */
+
+/* Once before the first such thread: it may wake the bus's. -errno of eventfd. */
+int frontbus_need_wake(struct frontbus *bus);
+/* The bus's thread looks again at everything. Any thread. */
+void frontbus_wake(struct frontbus *bus);
+/* Events of that port that others take are told to fd, an eventfd. -ENOSPC. The bus's thread, as remove. */
+int frontbus_add_sleeper(struct frontbus *bus, evtchn_port_t port, int fd);
+void frontbus_remove_sleeper(struct frontbus *bus, evtchn_port_t port);
+/* Takes what has come to an event fd; true: own was among it. Tells the others whatever is theirs. Any thread. */
+bool frontbus_take_events(struct frontbus *bus, int fd, evtchn_port_t own);
 
 /* Is this device over: closed, failed, or its directory gone? It does not come back. */
 static inline bool frontbus_is_over(const struct handshake *h)

@@ -46,7 +46,7 @@ static bool submit_one(struct job *j, unsigned i, uint64_t now)
 	req->data = j->buffers + (size_t)i * pages_to_bytes(bytes_to_pages(j->bytes));
 	req->user = &j->started_ns[i];
 	j->started_ns[i] = now;
-	return blkfront_submit(j->bf, req) == 0;
+	return blkfront_submit(blkfront_get_queue(j->bf, 0), req) == 0;
 }
 
 /* Keeps depth requests under way until the time is up, then waits for the last. 0, -ENODEV, -EAGAIN (the ring is too small). */
@@ -64,8 +64,8 @@ static int run_job(struct job *j, uint64_t until)
 	for (uint64_t round = 0; out; round++) {
 		unsigned n;
 
-		blkfront_push(j->bf);
-		n = blkfront_poll(j->bf, done, 64);
+		blkfront_push(blkfront_get_queue(j->bf, 0));
+		n = blkfront_poll(blkfront_get_queue(j->bf, 0), done, 64);
 		if (!n && ++spins >= SPINS) {
 			spins = 0;
 			if (blkfront_wait(j->bf, 1000) < 0)
@@ -92,7 +92,7 @@ static int run_job(struct job *j, uint64_t until)
 
 static void say_job(struct guest *g, struct job *j, double seconds)
 {
-	const struct blkfront_counters *c = &j->bf->ring.count;
+	const struct blkfront_counters *c = &j->bf->queue[0].ring.count;
 	double us = 1000;
 
 	guest_figure(g, "blk_requests", (double)j->completed, "requests");
@@ -160,7 +160,7 @@ int guest_blk_bench(struct guest *g, int argc, char **argv)
 	(void)argc;
 	if (strcmp(argv[1], "randread") && strcmp(argv[1], "randwrite"))
 		return guest_fail(g, "'%s' is not a kind of load; use randread or randwrite", argv[1]);
-	if (!guest_number(g, "BYTES", argv[2], BLKIF_SECTOR_BYTES, BLKFRONT_MAX_BYTES, &bytes) ||
+	if (!guest_number(g, "BYTES", argv[2], BLKIF_SECTOR_BYTES, BLKFRONT_MIN_MAX_BYTES, &bytes) ||
 	    !guest_number(g, "DEPTH", argv[3], 1, MAX_DEPTH, &depth) ||
 	    !guest_number(g, "SECONDS", argv[4], 1, 3600, &seconds))
 		return 1;

@@ -1,8 +1,9 @@
 /*
  * test/fuzz/blkfront_ring_fuzz.c - the input is what a back end does to the ring and the pages of a blkfront.
  *
- * Each step is 8 bytes. After each the front end submits and polls. At the end the connection is given up, the back end lets
- * go of everything, and every request and every ref must have come back.
+ * The first byte says what kind of connection it is: pool, lists, sectors, kept requests. Each step is 8 bytes; after each the
+ * front end submits and polls. At the end the connection is given up, the back end lets go of everything, and every request
+ * and every ref must have come back.
  */
 #include "blk_pair.h"
 
@@ -94,14 +95,15 @@ static void back_does(struct world *w, const struct step *s)
 
 static void submit_one(struct world *w, const struct step *s)
 {
-	static const uint8_t ops[] = {BLKIF_OP_READ, BLKIF_OP_WRITE, BLKIF_OP_FLUSH_DISKCACHE, BLKIF_OP_INDIRECT};
+	static const uint8_t ops[] = {BLKIF_OP_READ, BLKIF_OP_WRITE, BLKIF_OP_FLUSH_DISKCACHE, BLKIF_OP_INDIRECT,
+				      BLKIF_OP_READ, BLKIF_OP_WRITE, BLKIF_OP_WRITE_BARRIER, BLKIF_OP_DISCARD};
 	unsigned i = s->number % NR_REQUESTS;
 
 	if (w->is_out[i])
 		return;
-	w->req[i] = (struct blkfront_request){.op = ops[s->op % 4], .sector = s->id % 2048u,
-					      .nr_sectors = s->op % 4 == 2 ? 0 : s->status % 300u,
-					      .data = blk_pair_buffer(&w->p, i * 64) + s->id % 8 * 512};
+	w->req[i] = (struct blkfront_request){.op = ops[s->op % 8], .sector = s->id % 2048u,
+					      .nr_sectors = s->op % 8 == 2 ? 0 : s->status % 700u,
+					      .data = blk_pair_buffer(&w->p, i * 90) + s->id % 8 * 512};
 	w->is_out[i] = blkfront_ring_submit(&w->p.front, &w->req[i]) == 0;
 }
 
@@ -119,9 +121,42 @@ static void take_done(struct world *w)
 	}
 }
 
+/* The back end goes, and another one comes. */
+static void reconnect(struct world *w)
+{
+	struct blk_pair *p = &w->p;
+
+	blkfront_ring_abort(&p->front);
+	blkfront_ring_prepare(&p->front, p->area, p->area_bytes, 0);
+	blk_pair_share(p, &p->front.pool, 0, p->front.pool.nr, false);
+	blk_pair_share(p, &p->front.lists, BLK_PAIR_POOL_PAGES, p->front.lists.nr, true);
+	blkfront_ring_start(&p->front);
+	blkif_ring_back_init(&p->back, p->area, p->area_bytes);
+}
+
+static void begin(struct world *w, uint8_t kind)
+{
+	struct blkfront_ring *r = &w->p.front;
+
+	blkfront_ring_prepare(r, w->p.area, w->p.area_bytes, 0);
+	r->keeps = kind & 1;
+	r->max_segments = BLKFRONT_SEGMENTS;
+	blk_pair_add_pool(&w->p, kind & 2 ? 40 : 0, (kind & 6) == 6);
+	if (kind & 8)
+		blk_pair_add_lists(&w->p, 32);
+	else
+		blkfront_slots_init(&r->lists, 0, NULL, NULL, NULL);
+	w->p.hard_disk.sector_bytes = kind & 16 ? 4096 : 512;
+	w->p.hard_disk.can_barrier = w->p.hard_disk.can_discard = kind & 32;
+	blkfront_ring_start(r);
+	blkif_ring_back_init(&w->p.back, w->p.area, w->p.area_bytes);
+	memset(&w->last, 0, sizeof(w->last));
+}
+
 static void finish(struct world *w)
 {
 	blkfront_ring_abort(&w->p.front);
+	blkfront_ring_give_up(&w->p.front);
 	while (w->nr_held)
 		let_go(w);
 	for (unsigned i = 0; i < 200; i++)
@@ -129,7 +164,7 @@ static void finish(struct world *w)
 	for (unsigned i = 0; i < NR_REQUESTS; i++)
 		if (w->is_out[i])
 			abort();
-	if (blkfront_ring_outstanding(&w->p.front) || w->p.front.grants.nr != w->p.front.grants.capacity)
+	if (blkfront_ring_outstanding(&w->p.front) || w->p.front.grants.nr_free != w->p.front.grants.nr)
 		abort();
 }
 
@@ -140,15 +175,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!w.p.ram)
 		blk_pair_init(&w.p, 0);
-	blkfront_ring_prepare(&w.p.front, w.p.area, w.p.area_bytes, 0);
-	blkfront_ring_start(&w.p.front);
-	blkif_ring_back_init(&w.p.back, w.p.area, w.p.area_bytes);
-	memset(&w.last, 0, sizeof(w.last));
+	if (!size)
+		return 0;
+	begin(&w, *data++);
+	size--;
 	for (; size >= sizeof(s); data += sizeof(s), size -= sizeof(s)) {
 		memcpy(&s, data, sizeof(s));
 		submit_one(&w, &s);
 		blkfront_ring_push(&w.p.front);
 		back_does(&w, &s);
+		if (s.what == 0xff && w.p.front.keeps)
+			reconnect(&w);
 		take_done(&w);
 		blkfront_ring_arm(&w.p.front);
 	}

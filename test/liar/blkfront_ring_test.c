@@ -44,7 +44,7 @@ static void assert_dead(struct two *t)
 	blkfront_ring_abort(&t->p.front);
 	blkfront_ring_poll(&t->p.front, done, 8);
 	assert_int_equal(blkfront_ring_outstanding(&t->p.front), 0);
-	assert_int_equal(t->p.front.grants.nr, t->p.front.grants.capacity);
+	assert_int_equal(t->p.front.grants.nr_free, t->p.front.grants.nr);
 }
 
 static void an_answer_nobody_waits_for_breaks_the_ring(void **state)
@@ -182,6 +182,105 @@ static void a_page_held_over_the_end_of_the_connection_stays_withheld(void **sta
 	blk_pair_finish(&two.p);
 }
 
+/* Long requests: an indirect one may be answered by what it asked for, or by its own name; nothing else. */
+static void an_answer_to_an_indirect_request_is_checked_too(void **state)
+{
+	static const struct {
+		uint8_t op;
+		bool is_broken;
+	} t[] = {{BLKIF_OP_READ, false}, {BLKIF_OP_INDIRECT, false}, {BLKIF_OP_WRITE, true}, {BLKIF_OP_FLUSH_DISKCACHE, true}};
+
+	for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+		struct blkfront_request req = {.op = BLKIF_OP_READ, .nr_sectors = 800}, *done[1];
+		struct blkif_request wire;
+		struct blk_pair p;
+
+		blk_pair_init(&p, 0);
+		blk_pair_add_lists(&p, 256);
+		req.data = p.ram;
+		assert_int_equal(blkfront_ring_submit(&p.front, &req), 0);
+		blkfront_ring_push(&p.front);
+		blkif_ring_back_take(&p.back, &wire);
+		blk_pair_answer(&p, wire.id, t[i].op, BLKIF_RSP_OKAY);
+		blkif_ring_back_push(&p.back);
+		assert_int_equal(blkfront_ring_poll(&p.front, done, 1), !t[i].is_broken);
+		assert_int_equal(p.front.broken != NULL, t[i].is_broken);
+		blkfront_ring_abort(&p.front);
+		blk_pair_finish(&p);
+	}
+	/* The name alone is no answer to a short one. */
+	struct two two;
+
+	two_init(&two);
+	blk_pair_answer(&two.p, two.wire[0].id, BLKIF_OP_INDIRECT, BLKIF_RSP_OKAY);
+	poll_all(&two);
+	assert_dead(&two);
+	blk_pair_finish(&two.p);
+}
+
+/* Lists are few here: each that was answered may be written again, none before. */
+static void a_list_is_not_written_again_before_the_answer(void **state)
+{
+	struct blkfront_request req[20] = {{0}}, *done[20];
+	struct blkif_request_indirect wire[BLK_PAIR_LISTS];
+	struct blk_pair p;
+
+	blk_pair_init(&p, 2);
+	blk_pair_add_lists(&p, 32);
+	for (unsigned i = 0; i < BLK_PAIR_LISTS + 1; i++) {
+		struct blkif_request taken;
+
+		req[i] = (struct blkfront_request){.op = BLKIF_OP_WRITE, .nr_sectors = 12 * 8, .data = blk_pair_buffer(&p, i * 12)};
+		assert_int_equal(blkfront_ring_submit(&p.front, &req[i]), 0);
+		blkfront_ring_push(&p.front);
+		blkif_ring_back_take(&p.back, &taken);
+		if (i < BLK_PAIR_LISTS) {
+			memcpy(&wire[i], &taken, sizeof(wire[i]));
+			assert_int_equal(wire[i].operation, BLKIF_OP_INDIRECT);
+			for (unsigned k = 0; k < i; k++)
+				assert_int_not_equal(wire[i].indirect_grefs[0], wire[k].indirect_grefs[0]);
+		} else { /* no list is left: two short ones */
+			assert_int_equal(taken.operation, BLKIF_OP_WRITE);
+			blkif_ring_back_take(&p.back, &taken);
+		}
+	}
+	assert_int_equal(p.front.count.split, 1);
+	blk_pair_answer(&p, wire[3].id, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	blkif_ring_back_push(&p.back);
+	assert_int_equal(blkfront_ring_poll(&p.front, done, 20), 1);
+	assert_int_equal(p.front.lists.nr_free, 1);
+	blkfront_ring_abort(&p.front);
+	blk_pair_finish(&p);
+}
+
+/* With a pool, what the back end does to a page after its answer does not reach the caller's buffer. */
+static void a_pooled_page_that_changes_after_the_answer_changes_nothing(void **state)
+{
+	struct blkfront_request req = {.op = BLKIF_OP_READ, .nr_sectors = 8}, *done[1];
+	uint8_t buffer[4096];
+	struct blkif_request wire;
+	struct blk_pair p;
+	void *page;
+
+	blk_pair_init(&p, 0);
+	blk_pair_add_pool(&p, 16, true);
+	req.data = buffer;
+	assert_int_equal(blkfront_ring_submit(&p.front, &req), 0);
+	blkfront_ring_push(&p.front);
+	blkif_ring_back_take(&p.back, &wire);
+	assert_int_equal(grant_pin(&p.peer, wire.seg[0].gref, false, &page), GNTST_okay);
+	memset(page, 0x33, 4096);
+	blk_pair_answer(&p, wire.id, BLKIF_OP_READ, BLKIF_RSP_OKAY);
+	blkif_ring_back_push(&p.back);
+	assert_int_equal(blkfront_ring_poll(&p.front, done, 1), 1); /* though the page is still pinned */
+	memset(page, 0x44, 4096);
+	for (unsigned i = 0; i < sizeof(buffer); i++)
+		assert_int_equal(buffer[i], 0x33);
+	assert_int_equal(p.front.count.held, 0);
+	grant_unpin(&p.peer, wire.seg[0].gref, false);
+	blk_pair_finish(&p);
+}
+
 static LIAR_CODE void scribble(void *arg, uint32_t random)
 {
 	struct blk_pair *p = arg;
@@ -196,7 +295,7 @@ static LIAR_CODE void use_while_scribbled(struct blk_pair *p, struct blkfront_re
 
 	for (unsigned round = 0; round < rounds; round++) {
 		for (unsigned i = 0; i < 8; i++) {
-			if (req[i].parts_left)
+			if (req[i].is_busy)
 				continue;
 			req[i].op = round % 2 ? BLKIF_OP_READ : BLKIF_OP_WRITE;
 			req[i].nr_sectors = 1 + round % 100;
@@ -231,7 +330,7 @@ static void a_back_end_that_scribbles_harms_only_itself(void **state)
 	while (blkfront_ring_poll(&p.front, done, 8))
 		;
 	assert_int_equal(blkfront_ring_outstanding(&p.front), 0);
-	assert_int_equal(p.front.grants.nr, p.front.grants.capacity);
+	assert_int_equal(p.front.grants.nr_free, p.front.grants.nr);
 	blk_pair_finish(&p);
 }
 
@@ -243,6 +342,9 @@ int main(void)
 		cmocka_unit_test(any_status_but_okay_is_an_error),
 		cmocka_unit_test(a_request_is_not_complete_while_the_back_end_holds_its_page),
 		cmocka_unit_test(a_page_held_over_the_end_of_the_connection_stays_withheld),
+		cmocka_unit_test(an_answer_to_an_indirect_request_is_checked_too),
+		cmocka_unit_test(a_list_is_not_written_again_before_the_answer),
+		cmocka_unit_test(a_pooled_page_that_changes_after_the_answer_changes_nothing),
 		cmocka_unit_test(a_back_end_that_scribbles_harms_only_itself),
 	};
 

@@ -266,11 +266,11 @@ static void a_broken_ring_closes_the_device_and_says_why(void **state)
 		for (unsigned k = 0; k < 2; k++) {
 			req[k] = (struct blkfront_request){
 				.op = BLKIF_OP_READ, .nr_sectors = 8, .data = (uint8_t *)pages + k * PAGE_BYTES};
-			assert_int_equal(blkfront_submit(bf, &req[k]), 0);
+			assert_int_equal(blkfront_submit(blkfront_get_queue(bf, 0), &req[k]), 0);
 		}
-		blkfront_push(bf);
+		blkfront_push(blkfront_get_queue(bf, 0));
 		while (nr < 2) {
-			nr += blkfront_poll(bf, done + nr, 2 - nr);
+			nr += blkfront_poll(blkfront_get_queue(bf, 0), done + nr, 2 - nr);
 			if (nr < 2)
 				blkfront_wait(bf, 10000);
 		}
@@ -317,21 +317,34 @@ static void keep_page(struct raw_back *b)
 
 static void a_page_that_the_back_end_keeps_is_not_used_again(void **state)
 {
+	struct blkfront_request req = {.op = BLKIF_OP_READ, .nr_sectors = 1}, *done[1];
 	uint8_t buffer[512] = {0};
+	struct blkfront_queue *q;
 	struct blkfront *bf;
+	void *page;
 
 	sem_init(&may_let_go, 0, 0);
 	begin(keep_page, NULL);
 	bf = open_disk(0);
+	q = blkfront_get_queue(bf, 0);
 	memset(disk, 0x11, 512);
-	assert_int_equal(blkfront_read(bf, 0, 1, buffer), -EPROTO);
-	assert_int_equal(blkfront_read(bf, 0, 1, buffer), -EBUSY);
+	assert_int_equal(hv_pages_alloc(guest, 1, &page), 0);
+	req.data = page;
+	assert_int_equal(blkfront_submit(q, &req), 0);
+	blkfront_push(q);
+	while (!q->ring.count.held) {
+		assert_int_equal(blkfront_poll(q, done, 1), 0);
+		blkfront_wait(bf, 1000);
+	}
+	assert_true(req.is_busy);
 	sem_post(&may_let_go);
-	while (blkfront_ring_outstanding(&bf->ring))
-		blkfront_poll(bf, NULL, 0);
+	while (!blkfront_poll(q, done, 1))
+		blkfront_wait(bf, 1000);
+	assert_int_equal(req.status, 0);
 	assert_int_equal(blkfront_read(bf, 0, 1, buffer), 0);
 	assert_int_equal(buffer[0], 0x11);
 	blkfront_destroy(bf);
+	hv_pages_free(guest, page, 1);
 	raw_back_stop(&back);
 	sem_destroy(&may_let_go);
 }
