@@ -28,6 +28,8 @@ struct rx_batch {
 /* What the guest must know of checksums. */
 static inline uint16_t rx_flags(const struct rte_mbuf *m)
 {
+	if (likely(!(m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK))))
+		return 0;
 	if (m->ol_flags & RTE_MBUF_F_TX_L4_MASK)
 		return NETRXF_csum_blank | NETRXF_data_validated;
 	return (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD ? NETRXF_data_validated : 0;
@@ -82,6 +84,22 @@ static inline void rx_plan_copies(struct vif_queue *q, struct rx_batch *b, struc
 		if (from->at == from->m->data_len && from->m->next)
 			*from = (struct rx_place){.m = from->m->next};
 	}
+}
+
+/* One segment into one buffer: most packets. */
+static inline void rx_plan_simple(struct vif_queue *q, struct rx_batch *b, const struct rte_mbuf *m)
+{
+	struct netif_rx_request req;
+
+	netif_rxr_back_take(&q->rx.ring, &req);
+	q->rx.copy_packet[b->nr_copy] = (uint16_t)b->nr_rsp;
+	q->rx.copy[b->nr_copy++] = (struct grant_copy_op){
+		.local = rte_pktmbuf_mtod(m, void *), .ref = req.gref, .len = m->data_len, .to_peer = true};
+	q->rx.rsp[b->nr_rsp++] =
+		(struct netif_rx_response){.id = req.id, .flags = rx_flags(m), .status = (int16_t)m->data_len};
+	b->avail--;
+	b->packets++;
+	b->bytes += m->data_len;
 }
 
 /* Spreads the packet over its buffers. */
@@ -176,7 +194,10 @@ static void rx_packet(struct vif_queue *q, struct rx_batch *b, const struct rte_
 		count_add(&q->stats->rx_drop_no_request, 1);
 		return;
 	}
-	rx_plan(q, b, m);
+	if (likely(slots == 1 && m->nb_segs == 1))
+		rx_plan_simple(q, b, m);
+	else
+		rx_plan(q, b, m);
 }
 
 uint16_t vif_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
