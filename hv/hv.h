@@ -149,7 +149,11 @@ struct hv_map_op {
 	void *page;
 };
 
-/* Maps n pages, each on its own; returns how many failed; every status is written.   [hot] */
+/*
+ * Maps n pages, each on its own; returns how many failed; every status is written.   [hot]
+ * Where a map is not cheap, what one call maps is let go together, when the last of its handles is unmapped: call it once for
+ * what is given back together. (A front end may use a page again only when it is unmapped, and Linux's looks.)
+ */
 unsigned hv_peer_map(struct hv_peer *peer, struct hv_map_op ops[], unsigned n);
 /* Unmaps n handles; returns how many were not ours.   [hot] */
 unsigned hv_peer_unmap(struct hv_peer *peer, const grant_handle_t handles[], unsigned n);

@@ -15,7 +15,7 @@
 #define FRONT "/local/domain/7/device/vbd/5"
 #define BACK "/local/domain/0/backend/vbd/7/5"
 
-/* What a driver was told, in order: o offer, p publish, c connect, d disconnect. */
+/* What a driver was told, in order: o offer, p publish, c connect, t take over, u take over after a kill, d disconnect. */
 struct driver_log {
 	char calls[64];
 	char changed[32];
@@ -54,7 +54,7 @@ static int on_publish(struct handshake *h)
 
 static int on_connect(struct handshake *h)
 {
-	return note(h, 'c');
+	return note(h, !h->is_takeover ? 'c' : h->is_unclean ? 'u' : 't');
 }
 
 static void on_disconnect(struct handshake *h)
@@ -177,6 +177,13 @@ static void stop_both(void)
 	handshake_stop(&front);
 	handshake_stop(&back);
 	assert_int_equal(fake_store_nr_watches(fs), 0);
+}
+
+/* A back end on a bus of a platform that keeps devices. */
+static void start_keeping_back(void)
+{
+	memset(back_log.calls, 0, sizeof(back_log.calls));
+	assert_int_equal(handshake_start_on_bus(&back, NULL, back_store, &back_driver, BACK, &back_log, HANDSHAKE_TAKE_OVER), 0);
 }
 
 /* ---- both ends together ---------------------------------------------------------------------------------------------- */
@@ -529,6 +536,107 @@ static void random_front_never_confuses_the_back(void **state)
 	}
 }
 
+/* ---- a back end that leaves, and the next one -------------------------------------------------------------------------- */
+
+static void connect_keeping_back(void)
+{
+	start_keeping_back();
+	start_front(&vif_front_driver);
+	pump(true, true);
+	assert_true(front.connected && back.connected);
+}
+
+static void detached_device_is_taken_over_and_the_front_sees_nothing(void **state)
+{
+	connect_keeping_back();
+	handshake_detach(&back);
+	assert_string_equal(back_log.calls, "ocd");
+	assert_int_equal(state_of(BACK), XenbusStateConnected);
+	assert_non_null(fake_store_get(fs, BACK "/detached"));
+	start_keeping_back();
+	pump(true, true);
+	assert_string_equal(back_log.calls, "t");
+	assert_null(fake_store_get(fs, BACK "/detached")); /* a kill from now on is seen */
+	assert_true(back.connected);
+	assert_false(back.is_takeover);
+	assert_string_equal(front_log.calls, "pc");
+	handshake_close(&front); /* it is a device as any other */
+	pump(true, true);
+	assert_string_equal(back_log.calls, "td");
+	assert_int_equal(state_of(BACK), XenbusStateClosed);
+	stop_both();
+}
+
+static void killed_back_end_is_told_to_the_next_one(void **state)
+{
+	connect_keeping_back();
+	store_client_close(back_store); /* its watches go with it */
+	back_store = fake_store_open(fs);
+	start_keeping_back();
+	assert_string_equal(back_log.calls, "u");
+	assert_true(back.connected);
+	stop_both();
+}
+
+static void take_over_that_fails_closes_the_device_and_says_why(void **state)
+{
+	connect_keeping_back();
+	handshake_detach(&back);
+	back_log.fail_at = 't';
+	start_keeping_back();
+	pump(true, true);
+	assert_string_equal(back_log.calls, "t");
+	assert_string_equal(fake_store_get(fs, BACK "/error"), "taking over failed: Input/output error");
+	assert_int_equal(state_of(BACK), XenbusStateClosed);
+	assert_int_equal(state_of(FRONT), XenbusStateClosed);
+	stop_both();
+}
+
+/* The front end has moved on meanwhile: nothing is left to take over. */
+static void only_a_device_connected_at_both_ends_is_taken_over(void **state)
+{
+	for (unsigned other = XenbusStateUnknown; other <= XenbusStateReconfigured; other++) {
+		bool is_up = other == XenbusStateInitialised || other == XenbusStateConnected;
+
+		stop(NULL);
+		start(NULL);
+		set_state(BACK, XenbusStateConnected);
+		set_state(FRONT, other);
+		start_keeping_back();
+		pump(false, true);
+		assert_int_equal(back.connected, is_up);
+		if (!is_up)
+			assert_null(strpbrk(back_log.calls, "tuc"));
+		handshake_stop(&back);
+	}
+}
+
+static void device_that_waits_is_left_waiting_and_offered_again(void **state)
+{
+	start_keeping_back();
+	handshake_detach(&back);
+	assert_int_equal(state_of(BACK), XenbusStateInitWait);
+	assert_null(fake_store_get(fs, BACK "/detached"));
+	start_front(&vif_front_driver); /* answers the offer while nobody is there */
+	pump(true, false);
+	start_keeping_back();
+	pump(true, true);
+	assert_string_equal(back_log.calls, "oc");
+	assert_true(front.connected && back.connected);
+	stop_both();
+}
+
+static void detaching_brings_no_removed_device_back_to_life(void **state)
+{
+	connect_keeping_back();
+	fake_store_set(fs, BACK, NULL);
+	handshake_detach(&back);
+	assert_null(fake_store_get(fs, BACK "/detached"));
+	assert_null(fake_store_get(fs, BACK "/state"));
+	assert_string_equal(back_log.calls, "ocd");
+	handshake_stop(&front);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -547,6 +655,12 @@ int main(void)
 		T(missing_keys_are_reported_at_start),
 		T(store_that_refuses_writes_ends_in_a_closed_device),
 		T(back_end_that_starts_over_a_device_in_use_closes_it),
+		T(detached_device_is_taken_over_and_the_front_sees_nothing),
+		T(killed_back_end_is_told_to_the_next_one),
+		T(take_over_that_fails_closes_the_device_and_says_why),
+		T(only_a_device_connected_at_both_ends_is_taken_over),
+		T(device_that_waits_is_left_waiting_and_offered_again),
+		T(detaching_brings_no_removed_device_back_to_life),
 		T(back_survives_whatever_the_front_says),
 		T(front_survives_whatever_the_back_says),
 		T(random_front_never_confuses_the_back),

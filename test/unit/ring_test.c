@@ -303,6 +303,57 @@ static void multi_page_ring_uses_every_slot_and_no_byte_beyond(void **state)
 	}
 }
 
+/* The next back half goes on where the last one stopped, and the front half sees one back half. */
+static void attached_back_half_goes_on_where_the_last_one_stopped(void **state)
+{
+	for (size_t s = 0; s < ARRAY_LEN(starts); s++) {
+		struct mini_request req;
+		struct mini_response rsp;
+		struct mini_back next = {0};
+		struct pair p;
+
+		pair_init(&p, starts[s]);
+		for (uint32_t id = 0; id < 8; id++)
+			mini_front_put(&p.front, &(struct mini_request){.id = id});
+		mini_front_push(&p.front);
+		for (uint32_t id = 0; id < 5; id++) {
+			mini_back_take(&p.back, &req);
+			mini_back_put(&p.back, &(struct mini_response){.id = req.id});
+		}
+		mini_back_push(&p.back);
+		assert_int_equal(mini_back_attach(&next, p.area, sizeof(p.area)), 0);
+		assert_int_equal(mini_back_pending(&next), 3);
+		for (uint32_t id = 5; id < 8; id++) {
+			mini_back_take(&next, &req);
+			assert_int_equal(req.id, id);
+			mini_back_put(&next, &(struct mini_response){.id = req.id});
+		}
+		assert_false(mini_back_push(&next)); /* the front half was woken for the first answer, and has not slept since */
+		assert_int_equal(mini_front_pending(&p.front), 8);
+		for (uint32_t id = 0; id < 8; id++) {
+			mini_front_take(&p.front, &rsp);
+			assert_int_equal(rsp.id, id);
+		}
+	}
+}
+
+static void ring_with_more_requests_than_slots_is_not_attached(void **state)
+{
+	for (size_t s = 0; s < ARRAY_LEN(starts); s++) {
+		struct mini_back back = {.rsp_prod = 77}, before = back;
+		struct pair p;
+
+		pair_init(&p, starts[s]);
+		p.front.sh->head.req_prod = starts[s] + 8;
+		assert_int_equal(mini_back_attach(&p.back, p.area, sizeof(p.area)), 0);
+		p.front.sh->head.req_prod = starts[s] + 9;
+		assert_int_equal(mini_back_attach(&back, p.area, sizeof(p.area)), -EPROTO);
+		p.front.sh->head.req_prod = starts[s] - 1;
+		assert_int_equal(mini_back_attach(&back, p.area, sizeof(p.area)), -EPROTO);
+		assert_memory_equal(&back, &before, sizeof(back));
+	}
+}
+
 static void page_arithmetic_rounds_up(void **state)
 {
 	assert_int_equal(bytes_to_pages(0), 0);
@@ -326,6 +377,8 @@ int main(void)
 		cmocka_unit_test(final_check_arms_the_next_entry_and_sees_what_came_meanwhile),
 		cmocka_unit_test(a_taken_request_is_not_changed_by_its_producer),
 		cmocka_unit_test(multi_page_ring_uses_every_slot_and_no_byte_beyond),
+		cmocka_unit_test(attached_back_half_goes_on_where_the_last_one_stopped),
+		cmocka_unit_test(ring_with_more_requests_than_slots_is_not_attached),
 		cmocka_unit_test(page_arithmetic_rounds_up),
 	};
 
