@@ -95,6 +95,7 @@ extern const struct disk_engine disk_aio;
 extern const struct disk_engine disk_sync;
 extern const struct disk_engine disk_mem;
 extern const struct disk_engine disk_null;
+extern const struct disk_engine disk_nbd; /* chosen by the target, not by name */
 
 /* By name, or NULL. */
 const struct disk_engine *disk_engine_find(const char *name);

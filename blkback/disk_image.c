@@ -275,6 +275,10 @@ int disk_image_open(struct disk_image *image, const char *target, bool readonly,
 				     .max_queues = UINT_MAX,
 				     .engine = options->engine};
 	why[0] = note[0] = 0;
+	if (disk_target_is_nbd(target)) {
+		image->engine = &disk_nbd;
+		return image->engine->reach(image, target, why);
+	}
 	err = image_open_file(image, target, why);
 	if (err)
 		return err;
@@ -290,10 +294,10 @@ void disk_image_close(struct disk_image *image)
 {
 	struct flock unlock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 
+	if (image->engine && image->engine->close && (image->fd >= 0 || image->engine_data))
+		image->engine->close(image);
 	if (image->fd < 0)
 		return;
-	if (image->engine->close)
-		image->engine->close(image);
 	/* Said aloud: the kernel may hold the open file a little longer than we do, and the next device shall not wait. */
 	fcntl(image->fd, F_OFD_SETLK, &unlock);
 	close(image->fd);

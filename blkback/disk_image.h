@@ -40,8 +40,15 @@ struct disk_image {
 	void *engine_data;
 };
 
+/* Is this target an NBD server's, not a path? */
+static inline bool disk_target_is_nbd(const char *target)
+{
+	return !strncmp(target, "nbd:", 4) || !strncmp(target, "nbds:", 5) || !strncmp(target, "nbd+unix:", 9) ||
+	       !strncmp(target, "nbds+unix:", 10);
+}
+
 /*
- * Opens and locks. target: a file, a block device, or nbd:.. (disk_nbd.c says how), which has an engine of its own. 0, or -errno
+ * Opens and locks. target: a file, a block device, or an NBD server (disk_nbd_server.h), which has an engine of its own. 0, or -errno
  * with one sentence in why: what, and what to do about it. note is empty, or one sentence worth a log line (that O_DIRECT could
  * not be had).
  */

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "blkback/disk_image.h"
 #include "tools/domain_config.h"
 
 __attribute__((format(printf, 2, 3))) static int fail(char **why, const char *fmt, ...)
@@ -68,6 +69,8 @@ static int resolve_disk(struct disk_spec *disk, char **why)
 	struct stat st;
 	int fd, ret;
 
+	if (disk_target_is_nbd(disk->target))
+		return 0; /* the back end reaches it, and says why when it cannot */
 	ret = make_absolute(&disk->target, why, "disk image");
 	if (ret)
 		return ret;

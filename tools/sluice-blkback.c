@@ -15,14 +15,18 @@ static const char usage_text[] =
 	"Serves the block devices of all guests.\n"
 	"  --engine NAME       io_uring (default), libaio, sync, memory (writes are forgotten), null (does no I/O)\n"
 	"  --direct MODE       O_DIRECT: auto (default), on, off\n"
+	"  --sqpoll            io_uring: a kernel thread takes requests\n"
+	"  --iopoll            io_uring: completions are polled for; needs O_DIRECT\n"
 	"  --busy-poll USEC    look again so long before sleeping (default 20)\n" BACKEND_USAGE;
 
-enum { OPT_ENGINE = 256, OPT_DIRECT, OPT_BUSY_POLL };
+enum { OPT_ENGINE = 256, OPT_DIRECT, OPT_SQPOLL, OPT_IOPOLL, OPT_BUSY_POLL };
 
 static const struct option long_options[] = {
 	BACKEND_LONG_OPTIONS,
 	{"engine", required_argument, NULL, OPT_ENGINE},
 	{"direct", required_argument, NULL, OPT_DIRECT},
+	{"sqpoll", no_argument, NULL, OPT_SQPOLL},
+	{"iopoll", no_argument, NULL, OPT_IOPOLL},
 	{"busy-poll", required_argument, NULL, OPT_BUSY_POLL},
 	{NULL, 0, NULL, 0},
 };
@@ -59,6 +63,12 @@ static int parse_own(const struct backend *b, void *arg, int c)
 		return parse_engine(opt, optarg);
 	case OPT_DIRECT:
 		return parse_direct(opt, optarg);
+	case OPT_SQPOLL:
+		opt->disk.is_polled_submit = true;
+		return 0;
+	case OPT_IOPOLL:
+		opt->disk.is_polled_complete = true;
+		return 0;
 	default:
 		return backend_parse_number(b, "--busy-poll", optarg, 0, MAX_BUSY_POLL_US, &opt->busy_poll_us);
 	}

@@ -8,7 +8,7 @@ import tree
 # Outside headers that belong to one folder: the wrapper of that library.
 OUTSIDE = {
     r'rte_.*': {'netback', 'tools', 'bench', 'test'},
-    r'liburing\.h|libaio\.h': {'blkback', 'bench', 'test'},
+    r'liburing\.h|libaio\.h|libnbd\.h': {'blkback', 'bench', 'test'},
     r'ext2fs/.*|et/com_err\.h': {'frontends', 'tools', 'test'},
     r'xenstore\.h|seccomp\.h': {'hv', 'bench', 'test'},
     r'libxl.*': {'tools', 'test'},

@@ -12,47 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "blkback/disk_image.h"
+#include "disk_rig.h"
 #include "grant/gate.h"
-#include "test.h"
-
-#define PAGES 64u
-#define SECTORS 4096u
-#define DEPTH 32u
-#define MAX_IOV 64u
 
 static const struct disk_engine *const engines[] = {&disk_uring, &disk_aio, &disk_sync, &disk_mem};
 #define NR_FILE_ENGINES 3u /* the first ones: they do their I/O on the file */
-
-struct rig {
-	char path[64];
-	struct disk_image image;
-	struct disk_queue *queue;
-	uint8_t *ram; /* registered with the engine but for its last page */
-	struct disk_io io[DEPTH];
-	struct iovec iov[DEPTH][MAX_IOV];
-	int wake_fd[DISK_NR_WAKE_FDS];
-	char why[256], note[256];
-};
-
-static void make_file(char *path, off_t bytes)
-{
-	int fd;
-
-	strcpy(path, "/tmp/sluice-disk-XXXXXX");
-	fd = mkstemp(path);
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, bytes), 0);
-	close(fd);
-}
-
-static int open_image(struct disk_image *image, const struct disk_engine *engine, const char *path, bool readonly,
-		      enum disk_direct direct, char why[256], char note[256])
-{
-	struct disk_options options = {.engine = engine, .direct = direct};
-
-	return disk_image_open(image, path, readonly, &options, why, note);
-}
 
 static void make_sparse(const char *path, off_t bytes)
 {
@@ -63,128 +27,35 @@ static void make_sparse(const char *path, off_t bytes)
 	close(fd);
 }
 
-static void rig_make_queue(struct rig *r)
-{
-	struct iovec ram = {r->ram, (PAGES - 1) * PAGE_BYTES};
-	struct disk_queue_config config = {.image = &r->image, .depth = DEPTH, .ram = &ram, .nr_ram = 1};
-
-	for (unsigned i = 0; i < DISK_NR_WAKE_FDS; i++) {
-		r->wake_fd[i] = eventfd(0, EFD_NONBLOCK);
-		config.wake_fd[i] = r->wake_fd[i];
-	}
-	r->ram = aligned_alloc(PAGE_BYTES, PAGES * PAGE_BYTES);
-	ram.iov_base = r->ram;
-	memset(r->ram, 0x11, PAGES * PAGE_BYTES);
-	assert_int_equal(r->image.engine->create(&config, &r->queue), 0);
-	for (unsigned i = 0; i < DEPTH; i++)
-		r->io[i].slot = i;
-}
-
-static void rig_start(struct rig *r, const struct disk_engine *engine, enum disk_direct direct)
-{
-	memset(r, 0, sizeof(*r));
-	make_file(r->path, SECTORS * BLKIF_SECTOR_BYTES);
-	assert_int_equal(open_image(&r->image, engine, r->path, false, direct, r->why, r->note), 0);
-	rig_make_queue(r);
-}
-
-static void rig_stop(struct rig *r)
-{
-	r->queue->engine->destroy(r->queue);
-	disk_image_close(&r->image);
-	unlink(r->path);
-	free(r->ram);
-	for (unsigned i = 0; i < DISK_NR_WAKE_FDS; i++)
-		close(r->wake_fd[i]);
-}
-
-static struct disk_io *rig_prepare(struct rig *r, unsigned slot, enum disk_op op, uint64_t sector, const struct iovec *iov,
-				   unsigned nr_iov)
-{
-	struct disk_io *io = &r->io[slot];
-
-	*io = (struct disk_io){.slot = slot,
-			       .op = op,
-			       .nr_iov = (uint16_t)nr_iov,
-			       .offset_bytes = sector * BLKIF_SECTOR_BYTES,
-			       .error = 12345,
-			       .iov = r->iov[slot]};
-	for (unsigned i = 0; i < nr_iov; i++) {
-		io->iov[i] = iov[i];
-		io->left_bytes += (uint32_t)iov[i].iov_len;
-	}
-	return io;
-}
-
-static struct disk_io *rig_submit(struct rig *r, unsigned slot, enum disk_op op, uint64_t sector, const struct iovec *iov,
-				  unsigned nr_iov)
-{
-	struct disk_io *io = rig_prepare(r, slot, op, sector, iov, nr_iov);
-
-	r->queue->engine->submit(r->queue, io);
-	return io;
-}
-
-/* Runs the engine until n are done, a few at a time. */
-static void rig_run(struct rig *r, unsigned n)
-{
-	struct disk_io *done[3];
-	unsigned woken = 0;
-
-	while (n) {
-		int got = r->queue->engine->poll(r->queue, done, 3, &woken);
-
-		assert_true(got >= 0 && (unsigned)got <= n);
-		n -= (unsigned)got;
-		if (!got)
-			assert_int_equal(r->queue->engine->wait(r->queue), 0);
-	}
-	assert_int_equal(woken, 0);
-}
-
-static int rig_do(struct rig *r, enum disk_op op, uint64_t sector, const struct iovec *iov, unsigned nr_iov)
-{
-	struct disk_io *io = rig_submit(r, 0, op, sector, iov, nr_iov);
-
-	rig_run(r, 1);
-	return io->error;
-}
-
-static void fill(uint8_t *p, size_t bytes, uint32_t seed)
-{
-	for (size_t i = 0; i < bytes; i++)
-		p[i] = (uint8_t)test_random(&seed);
-}
-
 static void check_round_trip(const struct disk_engine *engine, enum disk_direct direct)
 {
-	struct rig r;
+	struct disk_rig r;
 	struct iovec whole, pieces[3], unregistered;
 
-	rig_start(&r, engine, direct);
+	disk_rig_start(&r, engine, direct);
 	whole = (struct iovec){r.ram, 8 * PAGE_BYTES};
 	pieces[0] = (struct iovec){r.ram + 20 * PAGE_BYTES, 4 * PAGE_BYTES};
 	pieces[1] = (struct iovec){r.ram + 30 * PAGE_BYTES + 1024, 512};
 	pieces[2] = (struct iovec){r.ram + 10 * PAGE_BYTES, 4 * PAGE_BYTES - 512};
-	unregistered = (struct iovec){r.ram + (PAGES - 1) * PAGE_BYTES, PAGE_BYTES};
-	fill(r.ram, 8 * PAGE_BYTES, 77);
-	fill(unregistered.iov_base, PAGE_BYTES, 78);
-	assert_int_equal(rig_do(&r, DISK_WRITE, 8, &whole, 1), 0);
-	assert_int_equal(rig_do(&r, DISK_WRITE, SECTORS - 8, &unregistered, 1), 0);
-	assert_int_equal(rig_do(&r, DISK_FLUSH, 0, NULL, 0), 0);
-	assert_int_equal(rig_do(&r, DISK_READ, 8, pieces, 3), 0);
+	unregistered = (struct iovec){r.ram + (DISK_RIG_PAGES - 1) * PAGE_BYTES, PAGE_BYTES};
+	disk_rig_fill(r.ram, 8 * PAGE_BYTES, 77);
+	disk_rig_fill(unregistered.iov_base, PAGE_BYTES, 78);
+	assert_int_equal(disk_rig_do(&r, DISK_WRITE, 8, &whole, 1), 0);
+	assert_int_equal(disk_rig_do(&r, DISK_WRITE, DISK_RIG_SECTORS - 8, &unregistered, 1), 0);
+	assert_int_equal(disk_rig_do(&r, DISK_FLUSH, 0, NULL, 0), 0);
+	assert_int_equal(disk_rig_do(&r, DISK_READ, 8, pieces, 3), 0);
 	assert_memory_equal(pieces[0].iov_base, r.ram, 4 * PAGE_BYTES);
 	assert_memory_equal(pieces[1].iov_base, r.ram + 4 * PAGE_BYTES, 512);
 	assert_memory_equal(pieces[2].iov_base, r.ram + 4 * PAGE_BYTES + 512, 4 * PAGE_BYTES - 512);
 	assert_int_equal(r.ram[30 * PAGE_BYTES + 1023], 0x11);
 	assert_int_equal(r.ram[30 * PAGE_BYTES + 1536], 0x11);
 	whole.iov_len = PAGE_BYTES;
-	assert_int_equal(rig_do(&r, DISK_READ, SECTORS - 8, &whole, 1), 0);
+	assert_int_equal(disk_rig_do(&r, DISK_READ, DISK_RIG_SECTORS - 8, &whole, 1), 0);
 	assert_memory_equal(whole.iov_base, unregistered.iov_base, PAGE_BYTES);
-	assert_int_equal(rig_do(&r, DISK_READ, 0, &whole, 1), 0);
+	assert_int_equal(disk_rig_do(&r, DISK_READ, 0, &whole, 1), 0);
 	for (unsigned i = 0; i < PAGE_BYTES; i++)
 		assert_int_equal(r.ram[i], 0);
-	rig_stop(&r);
+	disk_rig_stop(&r);
 }
 
 static void what_is_written_is_read_back(void **state)
@@ -198,85 +69,85 @@ static void what_is_written_is_read_back(void **state)
 static void writes_reach_the_file_unless_the_engine_is_memory(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(engines); i++) {
-		struct rig r;
+		struct disk_rig r;
 		struct iovec v;
 		uint8_t back[PAGE_BYTES];
 		bool same;
 		int fd;
 
-		rig_start(&r, engines[i], DISK_DIRECT_AUTO);
+		disk_rig_start(&r, engines[i], DISK_DIRECT_AUTO);
 		v = (struct iovec){r.ram, PAGE_BYTES};
-		fill(r.ram, PAGE_BYTES, 5);
-		assert_int_equal(rig_do(&r, DISK_WRITE, 16, &v, 1), 0);
+		disk_rig_fill(r.ram, PAGE_BYTES, 5);
+		assert_int_equal(disk_rig_do(&r, DISK_WRITE, 16, &v, 1), 0);
 		fd = open(r.path, O_RDONLY);
 		assert_int_equal(pread(fd, back, sizeof(back), 16 * BLKIF_SECTOR_BYTES), sizeof(back));
 		close(fd);
 		same = !memcmp(back, r.ram, sizeof(back));
 		assert_int_equal(same, engines[i] != &disk_mem);
-		rig_stop(&r);
+		disk_rig_stop(&r);
 	}
 }
 
 static void depth_many_may_be_in_flight(void **state)
 {
 	for (size_t e = 0; e < ARRAY_LEN(engines); e++) {
-		struct rig r;
+		struct disk_rig r;
 
-		rig_start(&r, engines[e], DISK_DIRECT_AUTO);
+		disk_rig_start(&r, engines[e], DISK_DIRECT_AUTO);
 		for (int round = 0; round < 3; round++) {
-			fill(r.ram, DEPTH * PAGE_BYTES, 9 + (uint32_t)round);
-			for (unsigned i = 0; i < DEPTH; i++) {
+			disk_rig_fill(r.ram, DISK_RIG_DEPTH * PAGE_BYTES, 9 + (uint32_t)round);
+			for (unsigned i = 0; i < DISK_RIG_DEPTH; i++) {
 				struct iovec v = {r.ram + i * PAGE_BYTES, PAGE_BYTES};
 
-				rig_submit(&r, i, DISK_WRITE, i * 8, &v, 1);
+				disk_rig_submit(&r, i, DISK_WRITE, i * 8, &v, 1);
 			}
-			rig_run(&r, DEPTH);
-			for (unsigned i = 0; i < DEPTH; i++) {
+			disk_rig_run(&r, DISK_RIG_DEPTH);
+			for (unsigned i = 0; i < DISK_RIG_DEPTH; i++) {
 				struct iovec v = {r.ram + (32 + i % 31) * PAGE_BYTES, PAGE_BYTES};
 
 				assert_int_equal(r.io[i].error, 0);
-				rig_do(&r, DISK_READ, i * 8, &v, 1);
+				disk_rig_do(&r, DISK_READ, i * 8, &v, 1);
 				assert_memory_equal(v.iov_base, r.ram + i * PAGE_BYTES, PAGE_BYTES);
 			}
 		}
-		rig_stop(&r);
+		disk_rig_stop(&r);
 	}
 }
 
 static void a_file_cut_short_answers_EIO(void **state)
 {
 	for (size_t i = 0; i < NR_FILE_ENGINES; i++) {
-		struct rig r;
+		struct disk_rig r;
 		struct iovec v;
 
-		rig_start(&r, engines[i], DISK_DIRECT_OFF);
+		disk_rig_start(&r, engines[i], DISK_DIRECT_OFF);
 		v = (struct iovec){r.ram, 2 * PAGE_BYTES};
 		assert_int_equal(truncate(r.path, 9 * BLKIF_SECTOR_BYTES), 0);
-		assert_int_equal(rig_do(&r, DISK_READ, 100, &v, 1), -EIO);
-		assert_int_equal(rig_do(&r, DISK_READ, 8, &v, 1), -EIO); /* begins inside, comes up short */
+		assert_int_equal(disk_rig_do(&r, DISK_READ, 100, &v, 1), -EIO);
+		assert_int_equal(disk_rig_do(&r, DISK_READ, 8, &v, 1), -EIO); /* begins inside, comes up short */
 		v.iov_len = PAGE_BYTES;
-		assert_int_equal(rig_do(&r, DISK_READ, 0, &v, 1), 0);
-		rig_stop(&r);
+		assert_int_equal(disk_rig_do(&r, DISK_READ, 0, &v, 1), 0);
+		disk_rig_stop(&r);
 	}
 }
 
 static void errors_reach_the_request_that_had_them(void **state)
 {
 	for (size_t i = 0; i < NR_FILE_ENGINES; i++) {
-		struct rig r;
+		struct disk_rig r;
 		struct iovec good, bad;
 
-		rig_start(&r, engines[i], DISK_DIRECT_OFF);
+		disk_rig_start(&r, engines[i], DISK_DIRECT_OFF);
 		good = (struct iovec){r.ram, PAGE_BYTES};
 		bad = (struct iovec){(void *)(uintptr_t)PAGE_BYTES, PAGE_BYTES};
-		rig_submit(&r, 0, DISK_WRITE, 0, &good, 1);
-		rig_submit(&r, 1, DISK_WRITE, 8, &bad, 1);
-		rig_submit(&r, 2, DISK_WRITE, 16, &good, 1);
-		rig_run(&r, 3);
+		disk_rig_submit(&r, 0, DISK_WRITE, 0, &good, 1);
+		disk_rig_submit(&r, 1, DISK_WRITE, 8, &bad, 1);
+		disk_rig_submit(&r, 2, DISK_WRITE, 16, &good, 1);
+		disk_rig_run(&r, 3);
 		assert_int_equal(r.io[0].error, 0);
 		assert_int_equal(r.io[1].error, -EFAULT);
 		assert_int_equal(r.io[2].error, 0);
-		rig_stop(&r);
+		disk_rig_stop(&r);
 	}
 }
 
@@ -292,19 +163,19 @@ static void a_full_file_system_answers_ENOSPC(void **state)
 		skip();
 	}
 	for (size_t i = 0; i < NR_FILE_ENGINES; i++) {
-		struct rig r;
+		struct disk_rig r;
 		struct iovec v;
 
 		memset(&r, 0, sizeof(r));
 		snprintf(r.path, sizeof(r.path), "%s/image", dir);
-		make_sparse(r.path, SECTORS * BLKIF_SECTOR_BYTES);
-		assert_int_equal(open_image(&r.image, engines[i], r.path, false, DISK_DIRECT_OFF, r.why, r.note), 0);
-		rig_make_queue(&r);
+		make_sparse(r.path, DISK_RIG_SECTORS * BLKIF_SECTOR_BYTES);
+		assert_int_equal(disk_rig_open_image(&r.image, engines[i], r.path, false, DISK_DIRECT_OFF, r.why, r.note), 0);
+		disk_rig_make_queue(&r);
 		v = (struct iovec){r.ram, 16 * PAGE_BYTES};
-		assert_int_equal(rig_do(&r, DISK_WRITE, 0, &v, 1), -ENOSPC);
+		assert_int_equal(disk_rig_do(&r, DISK_WRITE, 0, &v, 1), -ENOSPC);
 		v = (struct iovec){r.ram, 2 * PAGE_BYTES};
-		assert_int_equal(rig_do(&r, DISK_READ, 0, &v, 1), 0);
-		rig_stop(&r);
+		assert_int_equal(disk_rig_do(&r, DISK_READ, 0, &v, 1), 0);
+		disk_rig_stop(&r);
 	}
 	assert_int_equal(umount(dir), 0); /* nobody holds a file there any more */
 	rmdir(dir);
@@ -317,9 +188,9 @@ static void wait_returns_when_a_wake_fd_is_readable(void **state)
 			struct disk_io *done[1];
 			unsigned woken = 0;
 			eventfd_t count;
-			struct rig r;
+			struct disk_rig r;
 
-			rig_start(&r, engines[i], DISK_DIRECT_OFF);
+			disk_rig_start(&r, engines[i], DISK_DIRECT_OFF);
 			for (int round = 0; round < 3; round++) {
 				eventfd_write(r.wake_fd[f], 1);
 				assert_int_equal(r.queue->engine->wait(r.queue), 0);
@@ -328,7 +199,7 @@ static void wait_returns_when_a_wake_fd_is_readable(void **state)
 				assert_int_equal(eventfd_read(r.wake_fd[f], &count), 0);
 				woken = 0;
 			}
-			rig_stop(&r);
+			disk_rig_stop(&r);
 		}
 }
 
@@ -336,15 +207,15 @@ static void wait_returns_when_a_wake_fd_is_readable(void **state)
 static void replaced_pages_are_registered_anew(void **state)
 {
 	for (size_t e = 0; e < ARRAY_LEN(engines); e++) {
-		struct rig r = {.wake_fd = {-1, -1}};
-		struct iovec ram = {.iov_len = PAGES * PAGE_BYTES};
+		struct disk_rig r = {.wake_fd = {-1, -1}};
+		struct iovec ram = {.iov_len = DISK_RIG_PAGES * PAGE_BYTES};
 		uint32_t epoch = 0;
 		struct disk_queue_config config = {
-			.image = &r.image, .depth = DEPTH, .ram = &ram, .nr_ram = 1, .ram_epoch = &epoch, .wake_fd = {-1, -1}};
+			.image = &r.image, .depth = DISK_RIG_DEPTH, .ram = &ram, .nr_ram = 1, .ram_epoch = &epoch, .wake_fd = {-1, -1}};
 		int fd = memfd_create("ram", 0);
 
-		make_file(r.path, SECTORS * BLKIF_SECTOR_BYTES);
-		assert_int_equal(open_image(&r.image, engines[e], r.path, false, DISK_DIRECT_OFF, r.why, r.note), 0);
+		disk_rig_make_file(r.path, DISK_RIG_SECTORS * BLKIF_SECTOR_BYTES);
+		assert_int_equal(disk_rig_open_image(&r.image, engines[e], r.path, false, DISK_DIRECT_OFF, r.why, r.note), 0);
 		assert_int_equal(ftruncate(fd, (off_t)ram.iov_len), 0);
 		ram.iov_base = mmap(NULL, ram.iov_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		assert_ptr_not_equal(ram.iov_base, MAP_FAILED);
@@ -354,8 +225,8 @@ static void replaced_pages_are_registered_anew(void **state)
 			struct iovec from = {r.ram, PAGE_BYTES}, to = {r.ram + 8 * PAGE_BYTES, PAGE_BYTES};
 
 			memset(from.iov_base, (int)round, PAGE_BYTES);
-			assert_int_equal(rig_do(&r, DISK_WRITE, 0, &from, 1), 0);
-			assert_int_equal(rig_do(&r, DISK_READ, 0, &to, 1), 0);
+			assert_int_equal(disk_rig_do(&r, DISK_WRITE, 0, &from, 1), 0);
+			assert_int_equal(disk_rig_do(&r, DISK_READ, 0, &to, 1), 0);
 			assert_memory_equal(from.iov_base, to.iov_base, PAGE_BYTES);
 			assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)ram.iov_len), 0);
 			store_release(&epoch, round);
@@ -371,20 +242,20 @@ static void replaced_pages_are_registered_anew(void **state)
 static void null_answers_at_once_and_touches_nothing(void **state)
 {
 	uint8_t before[PAGE_BYTES];
-	struct rig r;
+	struct disk_rig r;
 	struct iovec v;
 
-	rig_start(&r, &disk_null, DISK_DIRECT_AUTO);
+	disk_rig_start(&r, &disk_null, DISK_DIRECT_AUTO);
 	v = (struct iovec){r.ram, PAGE_BYTES};
-	fill(r.ram, PAGE_BYTES, 3);
+	disk_rig_fill(r.ram, PAGE_BYTES, 3);
 	memcpy(before, r.ram, PAGE_BYTES);
-	for (unsigned i = 0; i < DEPTH; i++)
-		rig_submit(&r, i, i % 2 ? DISK_READ : DISK_WRITE, i, &v, 1);
-	rig_run(&r, DEPTH);
-	for (unsigned i = 0; i < DEPTH; i++)
+	for (unsigned i = 0; i < DISK_RIG_DEPTH; i++)
+		disk_rig_submit(&r, i, i % 2 ? DISK_READ : DISK_WRITE, i, &v, 1);
+	disk_rig_run(&r, DISK_RIG_DEPTH);
+	for (unsigned i = 0; i < DISK_RIG_DEPTH; i++)
 		assert_int_equal(r.io[i].error, 0);
 	assert_memory_equal(r.ram, before, PAGE_BYTES);
-	rig_stop(&r);
+	disk_rig_stop(&r);
 }
 
 /* A file system that makes no holes has no discard; the one of the tests' files does. */
@@ -397,33 +268,28 @@ static void what_is_discarded_reads_as_zeroes_and_nothing_else_does(void **state
 	for (size_t e = 0; e < ARRAY_LEN(engines); e++)
 		for (size_t c = 0; c < ARRAY_LEN(cases); c++)
 			for (int op = DISK_DISCARD; op <= DISK_SECURE_DISCARD; op++) {
-				struct rig r;
+				struct disk_rig r;
 				struct iovec v;
-				struct disk_io *io;
 
-				rig_start(&r, engines[e], DISK_DIRECT_AUTO);
+				disk_rig_start(&r, engines[e], DISK_DIRECT_AUTO);
 				assert_true(r.image.can_discard);
 				assert_int_equal(r.image.discard_granularity_bytes % r.image.sector_bytes, 0);
 				if (op == DISK_SECURE_DISCARD && !r.image.can_secure_discard) {
-					rig_stop(&r);
+					disk_rig_stop(&r);
 					continue;
 				}
 				v = (struct iovec){r.ram, 8 * PAGE_BYTES};
 				memset(r.ram, 0x77, 8 * PAGE_BYTES);
-				assert_int_equal(rig_do(&r, DISK_WRITE, 0, &v, 1), 0);
-				io = rig_prepare(&r, 0, (enum disk_op)op, cases[c].sector, NULL, 0);
-				io->left_bytes = cases[c].nr * BLKIF_SECTOR_BYTES;
-				r.queue->engine->submit(r.queue, io);
-				rig_run(&r, 1);
-				assert_int_equal(io->error, 0);
-				assert_int_equal(rig_do(&r, DISK_READ, 0, &v, 1), 0);
+				assert_int_equal(disk_rig_do(&r, DISK_WRITE, 0, &v, 1), 0);
+				assert_int_equal(disk_rig_discard(&r, (enum disk_op)op, cases[c].sector, cases[c].nr), 0);
+				assert_int_equal(disk_rig_do(&r, DISK_READ, 0, &v, 1), 0);
 				for (unsigned s = 0; s < 64; s++) {
 					bool in = s >= cases[c].sector && s < cases[c].sector + cases[c].nr;
 
 					assert_int_equal(r.ram[s * BLKIF_SECTOR_BYTES], in ? 0 : 0x77);
 					assert_int_equal(r.ram[(s + 1) * BLKIF_SECTOR_BYTES - 1], in ? 0 : 0x77);
 				}
-				rig_stop(&r);
+				disk_rig_stop(&r);
 			}
 }
 
@@ -478,18 +344,18 @@ static void trying_again_has_an_end(void **state)
 static void a_sparse_image_stays_sparse(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(engines); i++) {
-		struct rig r;
+		struct disk_rig r;
 		struct iovec v;
 		struct stat st;
 
-		rig_start(&r, engines[i], DISK_DIRECT_OFF);
+		disk_rig_start(&r, engines[i], DISK_DIRECT_OFF);
 		v = (struct iovec){r.ram, PAGE_BYTES};
-		assert_int_equal(rig_do(&r, DISK_WRITE, 0, &v, 1), 0);
-		assert_int_equal(rig_do(&r, DISK_FLUSH, 0, NULL, 0), 0);
+		assert_int_equal(disk_rig_do(&r, DISK_WRITE, 0, &v, 1), 0);
+		assert_int_equal(disk_rig_do(&r, DISK_FLUSH, 0, NULL, 0), 0);
 		assert_int_equal(stat(r.path, &st), 0);
-		assert_true((uint64_t)st.st_blocks * 512 <= SECTORS * BLKIF_SECTOR_BYTES / 4);
-		assert_int_equal(st.st_size, SECTORS * BLKIF_SECTOR_BYTES);
-		rig_stop(&r);
+		assert_true((uint64_t)st.st_blocks * 512 <= DISK_RIG_SECTORS * BLKIF_SECTOR_BYTES / 4);
+		assert_int_equal(st.st_size, DISK_RIG_SECTORS * BLKIF_SECTOR_BYTES);
+		disk_rig_stop(&r);
 	}
 }
 
@@ -506,14 +372,14 @@ static void an_image_in_use_is_not_opened_for_writing_twice(void **state)
 		struct disk_image a, b;
 		char path[64], why[256], note[256];
 
-		make_file(path, 4096);
-		assert_int_equal(open_image(&a, &disk_uring, path, cases[i].first_readonly, 0, why, note), 0);
-		assert_int_equal(open_image(&b, &disk_uring, path, cases[i].second_readonly, 0, why, note), cases[i].err);
+		disk_rig_make_file(path, 4096);
+		assert_int_equal(disk_rig_open_image(&a, &disk_uring, path, cases[i].first_readonly, 0, why, note), 0);
+		assert_int_equal(disk_rig_open_image(&b, &disk_uring, path, cases[i].second_readonly, 0, why, note), cases[i].err);
 		if (cases[i].err)
 			assert_non_null(strstr(why, "is in use by another device"));
 		disk_image_close(&a);
 		disk_image_close(&b);
-		assert_int_equal(open_image(&b, &disk_uring, path, false, 0, why, note), 0);
+		assert_int_equal(disk_rig_open_image(&b, &disk_uring, path, false, 0, why, note), 0);
 		disk_image_close(&b);
 		unlink(path);
 	}
@@ -525,14 +391,14 @@ static void a_closed_image_can_be_opened_at_once(void **state)
 		for (int round = 0; round < 20; round++) {
 			struct disk_image next;
 			struct iovec v;
-			struct rig r;
+			struct disk_rig r;
 
-			rig_start(&r, engines[i], DISK_DIRECT_AUTO);
+			disk_rig_start(&r, engines[i], DISK_DIRECT_AUTO);
 			v = (struct iovec){r.ram, 8 * PAGE_BYTES};
-			assert_int_equal(rig_do(&r, DISK_WRITE, 0, &v, 1), 0);
+			assert_int_equal(disk_rig_do(&r, DISK_WRITE, 0, &v, 1), 0);
 			r.queue->engine->destroy(r.queue);
 			disk_image_close(&r.image);
-			assert_int_equal(open_image(&next, engines[i], r.path, false, 0, r.why, r.note), 0);
+			assert_int_equal(disk_rig_open_image(&next, engines[i], r.path, false, 0, r.why, r.note), 0);
 			disk_image_close(&next);
 			unlink(r.path);
 			free(r.ram);
@@ -557,18 +423,18 @@ static void an_image_that_cannot_be_served_says_why(void **state)
 	};
 	struct disk_image image;
 
-	make_file(path, 1000);
-	make_file(fifo, 0);
+	disk_rig_make_file(path, 1000);
+	disk_rig_make_file(fifo, 0);
 	unlink(fifo);
 	assert_int_equal(mkfifo(fifo, 0600), 0);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		assert_int_equal(open_image(&image, &disk_uring, cases[i].path, false, 0, why, note), cases[i].err);
+		assert_int_equal(disk_rig_open_image(&image, &disk_uring, cases[i].path, false, 0, why, note), cases[i].err);
 		if (!strstr(why, cases[i].says) || !strstr(why, cases[i].path))
 			fail_msg("%s: %s", cases[i].path, why);
 		assert_int_equal(image.fd, -1);
 	}
 	assert_int_equal(truncate(path, 0), 0);
-	assert_int_equal(open_image(&image, &disk_uring, path, false, 0, why, note), -EINVAL);
+	assert_int_equal(disk_rig_open_image(&image, &disk_uring, path, false, 0, why, note), -EINVAL);
 	unlink(path);
 	unlink(fifo);
 }
@@ -580,10 +446,10 @@ static void an_image_that_grew_or_shrank_is_measured_anew(void **state)
 	struct disk_image image;
 	uint64_t sectors;
 
-	make_file(path, 8192);
+	disk_rig_make_file(path, 8192);
 	for (size_t i = 0; i < ARRAY_LEN(followers); i++) {
 		assert_int_equal(truncate(path, 8192), 0);
-		assert_int_equal(open_image(&image, followers[i], path, false, DISK_DIRECT_OFF, why, note), 0);
+		assert_int_equal(disk_rig_open_image(&image, followers[i], path, false, DISK_DIRECT_OFF, why, note), 0);
 		assert_int_equal(disk_image_measure(&image, &sectors), 0);
 		assert_int_equal(sectors, 16);
 		assert_int_equal(truncate(path, 20000), 0); /* 39 sectors and some bytes */
@@ -597,7 +463,7 @@ static void an_image_that_grew_or_shrank_is_measured_anew(void **state)
 		disk_image_close(&image);
 	}
 	assert_int_equal(truncate(path, 8192), 0);
-	assert_int_equal(open_image(&image, &disk_mem, path, false, DISK_DIRECT_OFF, why, note), 0);
+	assert_int_equal(disk_rig_open_image(&image, &disk_mem, path, false, DISK_DIRECT_OFF, why, note), 0);
 	assert_int_equal(truncate(path, 16384), 0);
 	assert_int_equal(disk_image_measure(&image, &sectors), 0);
 	assert_int_equal(sectors, 16); /* the content is a copy */
@@ -610,8 +476,8 @@ static void a_read_only_image_is_opened_for_reading(void **state)
 	char path[64], why[256], note[256];
 	struct disk_image image;
 
-	make_file(path, 8192);
-	assert_int_equal(open_image(&image, &disk_uring, path, true, DISK_DIRECT_OFF, why, note), 0);
+	disk_rig_make_file(path, 8192);
+	assert_int_equal(disk_rig_open_image(&image, &disk_uring, path, true, DISK_DIRECT_OFF, why, note), 0);
 	assert_int_equal(fcntl(image.fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 	assert_int_equal(fcntl(image.fd, F_GETFL) & (O_DIRECT | O_NONBLOCK), 0);
 	assert_int_equal(image.sectors, 16);
