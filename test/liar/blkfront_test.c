@@ -225,15 +225,15 @@ static void answer_twice(struct raw_back *b)
 
 	if (!connect_as(b, "0", "512", "0"))
 		return;
-	while (!raw_back_must_stop(b) && blkif_ring_back_pending(&b->blk) < 2)
+	while (!raw_back_must_stop(b) && blkif_ring_back_pending(&b->blk[0]) < 2)
 		raw_back_nap(b);
 	if (raw_back_must_stop(b))
 		return;
-	blkif_ring_back_take(&b->blk, &req);
+	blkif_ring_back_take(&b->blk[0], &req);
 	rsp.id = req.id;
-	blkif_ring_back_put(&b->blk, &rsp);
-	blkif_ring_back_put(&b->blk, &rsp);
-	blkif_ring_back_push(&b->blk);
+	blkif_ring_back_put(&b->blk[0], &rsp);
+	blkif_ring_back_put(&b->blk[0], &rsp);
+	blkif_ring_back_push(&b->blk[0]);
 	hv_notify(b->hv, b->port);
 	raw_back_wait_front(b, XenbusStateClosed);
 }
@@ -242,9 +242,9 @@ static void run_ahead(struct raw_back *b)
 {
 	if (!connect_as(b, "0", "512", "0"))
 		return;
-	while (!raw_back_must_stop(b) && blkif_ring_back_pending(&b->blk) < 2)
+	while (!raw_back_must_stop(b) && blkif_ring_back_pending(&b->blk[0]) < 2)
 		raw_back_nap(b);
-	store_release(&b->blk.sh->head.rsp_prod, 0x7fffffffu);
+	store_release(&b->blk[0].sh->head.rsp_prod, 0x7fffffffu);
 	hv_notify(b->hv, b->port);
 	raw_back_wait_front(b, XenbusStateClosed);
 }
@@ -298,16 +298,16 @@ static void keep_page(struct raw_back *b)
 
 	if (!connect_as(b, "0", "512", "0"))
 		return;
-	while (!raw_back_must_stop(b) && blkif_ring_back_pending(&b->blk) < 1)
+	while (!raw_back_must_stop(b) && blkif_ring_back_pending(&b->blk[0]) < 1)
 		raw_back_nap(b);
 	if (raw_back_must_stop(b))
 		return;
-	blkif_ring_back_take(&b->blk, &req);
+	blkif_ring_back_take(&b->blk[0], &req);
 	op.ref = req.seg[0].gref;
 	hv_peer_map(b->peer, &op, 1);
 	rsp.id = req.id;
-	blkif_ring_back_put(&b->blk, &rsp);
-	blkif_ring_back_push(&b->blk);
+	blkif_ring_back_put(&b->blk[0], &rsp);
+	blkif_ring_back_push(&b->blk[0]);
 	hv_notify(b->hv, b->port);
 	sem_wait(&may_let_go);
 	memset(op.page, 0xbd, PAGE_BYTES); /* it can: the page is still shared */
@@ -353,7 +353,7 @@ static void go_away(struct raw_back *b)
 {
 	if (!connect_as(b, "0", "512", "0"))
 		return;
-	while (!raw_back_must_stop(b) && blkif_ring_back_pending(&b->blk) < 1)
+	while (!raw_back_must_stop(b) && blkif_ring_back_pending(&b->blk[0]) < 1)
 		raw_back_nap(b);
 	raw_back_disconnect(b);
 	raw_back_state(b, XenbusStateClosing);
@@ -386,13 +386,13 @@ static void storm(struct raw_back *b)
 
 		for (unsigned i = 0; i < 100; i++)
 			hv_notify(b->hv, b->port);
-		if (blkif_ring_back_pending(&b->blk) <= 0)
+		if (blkif_ring_back_pending(&b->blk[0]) <= 0)
 			continue;
-		blkif_ring_back_take(&b->blk, &req);
+		blkif_ring_back_take(&b->blk[0], &req);
 		rsp = (struct blkif_response){.id = req.id, .operation = req.operation};
 		rsp.status = raw_back_serve(b, &req, disk, NR_SECTORS);
-		blkif_ring_back_put(&b->blk, &rsp);
-		blkif_ring_back_push(&b->blk);
+		blkif_ring_back_put(&b->blk[0], &rsp);
+		blkif_ring_back_push(&b->blk[0]);
 	}
 }
 

@@ -12,6 +12,9 @@
 #include "rings/blkif.h"
 #include "rings/netif.h"
 
+#define RAW_BACK_QUEUES 4
+#define RAW_BACK_KEPT 4096
+
 struct raw_back {
 	struct hv *hv; /* Domain-0, this back end's own */
 	struct store_client *store;
@@ -20,8 +23,17 @@ struct raw_back {
 	char path[80];
 	char front[80];
 	domid_t domid;
-	void *ring[2]; /* mapped: vbd's, or tx and rx */
-	struct blkif_ring_back blk;
+	void *ring[RAW_BACK_QUEUES]; /* mapped: a vbd's queues', or tx and rx */
+	unsigned nr_queues; /* of a vbd */
+	evtchn_port_t queue_port[RAW_BACK_QUEUES]; /* the first is port */
+	struct blkif_ring_back blk[RAW_BACK_QUEUES];
+	bool keeps_grants; /* persistent: what was mapped once stays so until disconnect */
+	unsigned nr_kept;
+	struct {
+		grant_ref_t ref;
+		grant_handle_t handle;
+		void *page;
+	} kept[RAW_BACK_KEPT];
 	struct netif_txr_back tx;
 	struct netif_rxr_back rx;
 	uint32_t must_stop; /* atomic */
@@ -41,15 +53,17 @@ void raw_back_write(struct raw_back *b, const char *key, const char *value);
 void raw_back_state(struct raw_back *b, enum xenbus_state state);
 /* Until the front end is in that state; false: told to stop before. */
 bool raw_back_wait_front(struct raw_back *b, enum xenbus_state state);
-/* Maps what the front end published and binds its event channel. */
+/* Maps what the front end published and binds its event channels: all queues of a vbd. */
 void raw_back_connect_vbd(struct raw_back *b);
 void raw_back_connect_vif(struct raw_back *b);
 void raw_back_disconnect(struct raw_back *b);
 bool raw_back_must_stop(struct raw_back *b);
 /* Sleeps until an event comes, 10 ms at most. */
 void raw_back_nap(struct raw_back *b);
-/* Serves one block request against memory of that many sectors. */
+/* Serves one block request against memory of that many sectors: every operation that blkif has. */
 int16_t raw_back_serve(struct raw_back *b, const struct blkif_request *req, uint8_t *disk, uint64_t nr_sectors);
+/* Serves all that waits in the queues, each answer shown; how many there were. */
+unsigned raw_back_serve_queues(struct raw_back *b, uint8_t *disk, uint64_t nr_sectors);
 /* Serves block requests honestly until told to stop. */
 void raw_back_serve_disk(struct raw_back *b, uint8_t *disk, uint64_t nr_sectors);
 

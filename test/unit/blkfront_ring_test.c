@@ -361,7 +361,7 @@ static void a_pool_serves_memory_of_any_kind(void **state)
 
 static void what_a_connection_cut_short_is_asked_for_again(void **state)
 {
-	struct blkfront_request req[6] = {{0}}, *done[8];
+	struct blkfront_request req[6] = {{0}}, *done[8], early = {.op = BLKIF_OP_READ, .nr_sectors = 1};
 	struct blk_pair p;
 	unsigned n = 0;
 
@@ -369,14 +369,16 @@ static void what_a_connection_cut_short_is_asked_for_again(void **state)
 	blk_pair_add_pool(&p, 64, true);
 	p.front.keeps = true;
 	for (unsigned i = 0; i < 6; i++) {
-		req[i] = (struct blkfront_request){.op = BLKIF_OP_WRITE, .sector = i * 100, .nr_sectors = 64, .data = blk_pair_buffer(&p, i * 8)};
+		req[i] = (struct blkfront_request){
+			.op = BLKIF_OP_WRITE, .sector = i * 100, .nr_sectors = 64, .data = blk_pair_buffer(&p, i * 8)};
 		memset(req[i].data, (int)(i + 1), 64 * 512);
 		assert_int_equal(blkfront_ring_submit(&p.front, &req[i]), 0);
 	}
 	blkfront_ring_push(&p.front);
 	blkfront_ring_abort(&p.front);
 	assert_int_equal(blkfront_ring_poll(&p.front, done, 8), 0);
-	assert_int_equal(blkfront_ring_submit(&p.front, &(struct blkfront_request){.op = BLKIF_OP_READ, .nr_sectors = 1, .data = p.ram}), -EAGAIN);
+	early.data = p.ram;
+	assert_int_equal(blkfront_ring_submit(&p.front, &early), -EAGAIN);
 	/* The next back end has a smaller pool; all come through it, in their order. */
 	blkfront_ring_prepare(&p.front, p.area, p.area_bytes, 0);
 	blk_pair_add_pool(&p, 16, true);
