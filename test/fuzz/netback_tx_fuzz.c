@@ -96,6 +96,7 @@ static void run_queue(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint32_t shown, put = 0, answered = 0;
+	bool is_extra = false; /* a slot of extra info comes, not a request: its first bytes are no grant */
 
 	if (size < 1 + REQ_BYTES)
 		return 0;
@@ -109,7 +110,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct netif_tx_request req;
 
 		memcpy(&req, p, REQ_BYTES);
-		req.gref %= 2 * BOX_ENTRIES; /* half of them can exist */
+		if (!is_extra)
+			req.gref %= 2 * BOX_ENTRIES; /* half of them can exist */
+		is_extra = is_extra ? req.gref >> 8 & XEN_NETIF_EXTRA_FLAG_MORE : (req.flags & NETTXF_extra_info) != 0;
 		netif_txr_front_put(&box.tx, &req);
 		if (++put % shown && netif_txr_front_free(&box.tx))
 			continue;
