@@ -165,7 +165,7 @@ static void put_prepared(struct bridge *b, struct bridge_port *p, unsigned left,
 	rte_pktmbuf_free(m);
 }
 
-static void port_put(struct bridge *b, struct bridge_port *p, struct rte_mbuf *m)
+void bridge_put(struct bridge *b, struct bridge_port *p, struct rte_mbuf *m)
 {
 	unsigned left = offload_needs(m) & ~p->caps;
 
@@ -232,7 +232,7 @@ static void forward(struct bridge *b, struct bridge_port *from, struct rte_mbuf 
 		count_add(&from->stats.drop_same_port, 1);
 		rte_pktmbuf_free(m);
 	} else {
-		port_put(b, b->ports[to], m);
+		bridge_put(b, b->ports[to], m);
 	}
 }
 

@@ -29,6 +29,7 @@
 #define BRIDGE_MAX_PORTS 4096
 #define BRIDGE_NO_PORT UINT16_MAX
 #define BRIDGE_BURST 64
+#define BRIDGE_MAX_MIRRORS 32 /* ports that a port's burst may put packets for while others are flushed */
 #define BRIDGE_BUCKETS 1024
 #define BRIDGE_WAYS 8
 #define BRIDGE_PORT_ADDRESSES (BRIDGE_BUCKETS * BRIDGE_WAYS / 4)
@@ -76,7 +77,7 @@ struct bridge {
 	uint16_t nr_ports;
 	uint16_t nr_dirty;
 	struct bridge_port *ports[BRIDGE_MAX_PORTS];
-	uint16_t dirty[BRIDGE_MAX_PORTS];
+	uint16_t dirty[BRIDGE_MAX_PORTS + BRIDGE_MAX_MIRRORS];
 	struct bridge_entry table[BRIDGE_BUCKETS][BRIDGE_WAYS];
 };
 
@@ -92,6 +93,8 @@ void bridge_remove_port(struct bridge *b, struct bridge_port *p);
 void bridge_input(struct bridge *b, struct bridge_port *from, struct rte_mbuf **pkts, uint16_t n);
 /* One burst in; returns how many. */
 uint16_t bridge_poll(struct bridge *b, struct bridge_port *p);
+/* Gives a port a packet, done with what the port does not do by itself; sent with the next flush, or when there is a burst. */
+void bridge_put(struct bridge *b, struct bridge_port *p, struct rte_mbuf *m);
 /* Hands every port what was put for it. */
 void bridge_flush(struct bridge *b);
 

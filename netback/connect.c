@@ -52,7 +52,7 @@ static void device_port(struct device *d, unsigned caps)
 	struct vif_port *p = &d->port;
 	int err;
 
-	*p = (struct vif_port){.nr_queues = (uint16_t)d->vif.nr_queues};
+	*p = (struct vif_port){.nr_queues = (uint16_t)d->vif.nr_queues, .captures = d->captures};
 	memcpy(p->queue, d->vif.queue, sizeof(p->queue));
 	d->bridge_port = (struct bridge_port){
 		.queue = p,

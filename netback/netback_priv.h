@@ -18,6 +18,7 @@ struct device {
 	struct vif vif;
 	struct port ethdev;        /* while connected, when DPDK has a place for it: port.is_ethdev */
 	struct vif_port port;
+	struct capture *captures; /* that look on, connected or not: port.captures while connected */
 	struct bridge_port bridge_port;
 	struct worker_port worker_port;
 	TAILQ_ENTRY(device) all;

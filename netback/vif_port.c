@@ -61,11 +61,17 @@ unsigned vif_port_queue_of(const struct rte_mbuf *m, unsigned nr)
 
 static inline uint16_t queue_in(struct vif_port *p, uint16_t i, struct rte_mbuf **pkts, uint16_t n)
 {
-	return p->is_ethdev ? rte_eth_rx_burst(p->port_id, i, pkts, n) : vif_tx_burst(p->queue[i], pkts, n);
+	uint16_t got = p->is_ethdev ? rte_eth_rx_burst(p->port_id, i, pkts, n) : vif_tx_burst(p->queue[i], pkts, n);
+
+	if (unlikely(p->captures))
+		capture_burst(p->captures, CAPTURE_TX, i, pkts, got);
+	return got;
 }
 
 static inline void queue_out(struct vif_port *p, uint16_t i, struct rte_mbuf **pkts, uint16_t n)
 {
+	if (unlikely(p->captures))
+		capture_burst(p->captures, CAPTURE_RX, i, pkts, n);
 	if (p->is_ethdev)
 		rte_eth_tx_burst(p->port_id, i, pkts, n);
 	else

@@ -9,12 +9,14 @@
 #ifndef SLUICE_NETBACK_VIF_PORT_H
 #define SLUICE_NETBACK_VIF_PORT_H
 
+#include "netback/capture.h"
 #include "netback/vif.h"
 
 struct vif_port {
 	uint16_t nr_queues;
 	uint16_t next;     /* which is looked at first */
 	uint16_t port_id;  /* with is_ethdev */
+	struct capture *captures; /* that look on; NULL: nobody does */
 	bool is_ethdev;    /* packets pass through DPDK's burst functions, where others may look on */
 	struct vif_queue *queue[VIF_MAX_QUEUES];
 	uint16_t nr_out[VIF_MAX_QUEUES];

@@ -49,8 +49,8 @@ struct worker {
 	uint64_t sleeps;
 	sem_t started;
 	/* One command at a time. */
-	int (*command)(struct worker *w, struct worker_port *p); /* released by control, acquired by the worker; NULL: none */
-	struct worker_port *command_port;
+	int (*command)(struct worker *w, void *arg); /* released by control, acquired by the worker; NULL: none */
+	void *command_arg;
 	int command_ret;
 	sem_t command_done;
 };
@@ -133,12 +133,12 @@ static void worker_report_faults(struct worker *w)
 
 static void worker_run_command(struct worker *w)
 {
-	int (*command)(struct worker *, struct worker_port *);
+	int (*command)(struct worker *, void *);
 
 	command = load_acquire(&w->command); /* pairs with worker_call's release */
 	if (!command)
 		return;
-	w->command_ret = command(w, w->command_port);
+	w->command_ret = command(w, w->command_arg);
 	store_relaxed(&w->command, NULL);
 	sem_post(&w->command_done);
 }
@@ -265,8 +265,9 @@ static int sources_add(struct worker *w, struct worker_port *p)
 	return 0;
 }
 
-static int command_attach(struct worker *w, struct worker_port *p)
+static int command_attach(struct worker *w, void *port)
 {
+	struct worker_port *p = port;
 	int err = bridge_add_port(&w->bridge, p->port);
 
 	if (err)
@@ -286,8 +287,10 @@ static int command_attach(struct worker *w, struct worker_port *p)
 	return 0;
 }
 
-static int command_detach(struct worker *w, struct worker_port *p)
+static int command_detach(struct worker *w, void *port)
 {
+	struct worker_port *p = port;
+
 	sources_remove(w, p, p->nr_sources);
 	for (unsigned i = w->nr_active; i-- > 0;)
 		if (w->active[i] == p)
@@ -297,6 +300,19 @@ static int command_detach(struct worker *w, struct worker_port *p)
 	for (unsigned i = 0; i < p->nr_queues; i++)
 		vif_detach(p->queue[i]);
 	return 0;
+}
+
+/* A visitor's function. */
+struct worker_visit {
+	int (*fn)(struct bridge *b, void *arg);
+	void *arg;
+};
+
+static int command_visit(struct worker *w, void *arg)
+{
+	const struct worker_visit *visit = arg;
+
+	return visit->fn(&w->bridge, visit->arg);
 }
 
 /* ---- in the control thread -------------------------------------------------------------------------------------- */
@@ -309,10 +325,10 @@ static void worker_nudge(struct worker *w)
 		;
 }
 
-static int worker_call(struct worker *w, int (*command)(struct worker *, struct worker_port *), struct worker_port *p)
+static int worker_call(struct worker *w, int (*command)(struct worker *, void *), void *arg)
 {
-	w->command_port = p;
-	store_release(&w->command, command); /* pairs with worker_run_command's acquire: the port before the command */
+	w->command_arg = arg;
+	store_release(&w->command, command); /* pairs with worker_run_command's acquire: the argument before the command */
 	worker_nudge(w);
 	while (sem_wait(&w->command_done) < 0 && errno == EINTR)
 		;
@@ -327,6 +343,13 @@ int worker_attach(struct worker *w, struct worker_port *p)
 void worker_detach(struct worker *w, struct worker_port *p)
 {
 	worker_call(w, command_detach, p);
+}
+
+int worker_run(struct worker *w, int (*fn)(struct bridge *b, void *arg), void *arg)
+{
+	struct worker_visit visit = {.fn = fn, .arg = arg};
+
+	return worker_call(w, command_visit, &visit);
 }
 
 int worker_fault_fd(const struct worker *w)

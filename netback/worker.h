@@ -66,6 +66,8 @@ int worker_fault_fd(const struct worker *w);
 int worker_attach(struct worker *w, struct worker_port *p);
 /* On return the worker has forgotten the port and touches nothing of it. */
 void worker_detach(struct worker *w, struct worker_port *p);
+/* Runs fn between two rounds of the worker, in its thread, and waits for it; returns what it returns. */
+int worker_run(struct worker *w, int (*fn)(struct bridge *b, void *arg), void *arg);
 
 /* Counters: relaxed reads. */
 const struct bridge *worker_bridge(const struct worker *w);
