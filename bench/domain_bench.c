@@ -12,158 +12,40 @@
  *      core.domain_overhead_kib         growth of the three daemons' proportional set size for each domain, without guests' RAM
  *      core.guest_rss_kib               resident set of the smallest guest process
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "bench/system.h"
 #include "hv/handshake.h"
-#include "hv/toolstack.h"
 #include "tools/device_nodes.h"
 
 #define NR_ENDS 20
-#define NR_DAEMONS 3
 #define GUEST_MIB 8
 #define GUEST_RAM_NAME "sluice-ram" /* as the core names an extent's memfd */
 #define CONNECT_TIMEOUT_MS 20000
 
-struct system {
-	char dir[64];
-	char tools[4096];
-	pid_t daemon[NR_DAEMONS];
-	unsigned nr_daemons;
-	int kernel_fd;
-	struct hv *hv;
-	struct store_client *store;
-};
-
-static struct system sys = {.kernel_fd = -1};
-
-static void remove_dir(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *e;
-	char name[4096];
-
-	while (dir && (e = readdir(dir))) {
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		snprintf(name, sizeof(name), "%s/%s", path, e->d_name);
-		if (unlink(name) < 0)
-			remove_dir(name);
-	}
-	if (dir)
-		closedir(dir);
-	rmdir(path);
-}
-
-/* Ends the daemons, back ends first, and removes the run directory; guests end with sluiced. */
-static void finish(void)
-{
-	hv_close(sys.hv);
-	for (unsigned i = sys.nr_daemons; i-- > 0;) {
-		kill(sys.daemon[i], SIGTERM);
-		waitpid(sys.daemon[i], NULL, 0);
-	}
-	if (sys.kernel_fd >= 0)
-		close(sys.kernel_fd);
-	if (sys.dir[0])
-		remove_dir(sys.dir);
-}
-
-__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("domain_bench: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	finish();
-	exit(1);
-}
-
-static void interrupted(int signo)
-{
-	(void)signo;
-	die("interrupted"); /* the loops below are ours alone: nothing holds a lock that finish() wants */
-}
-
-/* Starts a daemon and waits until it says that it serves. Its messages go to a file in the run directory. */
-static void start_daemon(const char *name, char *const extra[])
-{
-	char program[sizeof(sys.tools) + 64], log[128], ready_fd[16], ready;
-	char *argv[16] = {program, "--run-dir", sys.dir, "--ready-fd", ready_fd};
-	int pipe_fd[2], log_fd;
-	pid_t pid;
-
-	for (unsigned i = 0; extra && extra[i]; i++)
-		argv[5 + i] = extra[i];
-	snprintf(program, sizeof(program), "%s/%s", sys.tools, name);
-	snprintf(log, sizeof(log), "%s/%s.log", sys.dir, name);
-	if (pipe(pipe_fd) < 0)
-		die("no pipe: %s", strerror(errno));
-	snprintf(ready_fd, sizeof(ready_fd), "%d", pipe_fd[1]);
-	pid = fork();
-	if (pid < 0)
-		die("%s cannot be started: %s", name, strerror(errno));
-	if (pid == 0) {
-		close(pipe_fd[0]);
-		log_fd = open(log, O_CREAT | O_WRONLY | O_APPEND, 0600);
-		dup2(log_fd, 2);
-		execv(program, argv);
-		_exit(127);
-	}
-	close(pipe_fd[1]);
-	sys.daemon[sys.nr_daemons++] = pid;
-	if (read(pipe_fd[0], &ready, 1) != 1)
-		die("%s did not start (is %s built?)", name, program);
-	close(pipe_fd[0]);
-}
+static int kernel_fd;
 
 static void start_system(const char *argv0)
 {
-	struct hv_options opt = {.run_dir = sys.dir};
-	struct rlimit files;
-	char image[128], *slash;
-	int fd, err;
+	char path[sizeof(sys.tools) + 64];
+	int fd;
 
-	/* Two memfds, an eventfd or so, for each domain in each back end. */
-	getrlimit(RLIMIT_NOFILE, &files);
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
-	if (!realpath(argv0, sys.tools) || !(slash = strrchr(sys.tools, '/')))
-		die("cannot find the build folder of %s", argv0);
-	strcpy(slash, "/../tools");
-	strcpy(sys.dir, "/tmp/sluice-bench-XXXXXX");
-	if (!mkdtemp(sys.dir)) {
-		sys.dir[0] = '\0';
-		die("no folder in /tmp: %s", strerror(errno));
-	}
-	snprintf(image, sizeof(image), "%s/disk.img", sys.dir);
-	fd = open(image, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	system_begin(argv0);
+	snprintf(path, sizeof(path), "%s/disk.img", sys.dir);
+	fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, 1 << 20) < 0)
-		die("no image %s: %s", image, strerror(errno));
+		system_die("no image %s: %s", path, strerror(errno));
 	close(fd);
-	start_daemon("sluiced", NULL);
-	start_daemon("sluice-netback", NULL);
-	start_daemon("sluice-blkback", NULL);
-	strcat(sys.tools, "/sluice-guest");
-	sys.kernel_fd = open(sys.tools, O_RDONLY | O_CLOEXEC);
-	if (sys.kernel_fd < 0)
-		die("%s: %s", sys.tools, strerror(errno));
-	err = hv_open_dom0(&opt, &sys.hv);
-	if (!err)
-		sys.store = hv_store(sys.hv, &err);
-	if (!sys.store)
-		die("sluiced does not answer: %s", strerror(-err));
+	system_start("sluice-netback", SYSTEM_ANY_CPU, NULL);
+	system_start("sluice-blkback", SYSTEM_ANY_CPU, NULL);
+	snprintf(path, sizeof(path), "%s/sluice-guest", sys.tools);
+	kernel_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (kernel_fd < 0)
+		system_die("%s: %s", path, strerror(errno));
 }
 
 /* ---- one domain ----------------------------------------------------------------------------------------------------- */
@@ -187,7 +69,7 @@ static void wait_connected(domid_t domid)
 	}
 	while (!done[0] || !done[1]) {
 		if (store_client_wait(sys.store, CONNECT_TIMEOUT_MS) <= 0)
-			die("%s does not become Connected", path[done[0]]);
+			system_die("%s does not become Connected", path[done[0]]);
 		while (!store_client_next_watch(sys.store, &fired, &token)) {
 			free(fired);
 			free(token);
@@ -211,7 +93,7 @@ static double make_domain(unsigned number)
 
 	snprintf(name, sizeof(name), "bench-%u", number);
 	snprintf(text, sizeof(text),
-		 "name=\"%s\"\nmemory=%d\nkernel=\"%s\"\nextra=\"idle 0 xvda\"\nvif=['']\n"
+		 "name=\"%s\"\nmemory=%d\nkernel=\"%s/sluice-guest\"\nextra=\"idle 0 xvda\"\nvif=['']\n"
 		 "disk=['format=raw,vdev=xvda,access=ro,target=%s/disk.img']\n",
 		 name, GUEST_MIB, sys.tools, sys.dir);
 	start = bench_now_ns();
@@ -219,12 +101,12 @@ static double make_domain(unsigned number)
 	if (!err)
 		err = domain_config_resolve(&config, &why);
 	if (err)
-		die("config: %s", why);
+		system_die("config: %s", why);
 	struct toolstack_domain domain = {.name = name, .vcpus = 1, .memory_kib = config.memory_kib};
 	memcpy(domain.uuid, config.uuid, sizeof(domain.uuid));
 	err = toolstack_domain_create(sys.hv, &domain, &domid);
 	if (!err)
-		err = toolstack_domain_load(sys.hv, domid, sys.kernel_fd, config.cmdline);
+		err = toolstack_domain_load(sys.hv, domid, kernel_fd, config.cmdline);
 	if (!err)
 		err = device_nodes_write(sys.store, domid, &config);
 	if (!err)
@@ -232,7 +114,7 @@ static double make_domain(unsigned number)
 	if (!err)
 		err = toolstack_domain_unpause(sys.hv, domid);
 	if (err)
-		die("domain %u of this run: %s", number, why ? why : strerror(-err));
+		system_die("domain %u of this run: %s", number, why ? why : strerror(-err));
 	wait_connected(domid);
 	ms = (double)(bench_now_ns() - start) / 1e6;
 	free(warnings);
@@ -257,7 +139,7 @@ static double pss_kib(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)pid);
 	f = fopen(path, "re");
 	if (!f)
-		die("%s: %s", path, strerror(errno));
+		system_die("%s: %s", path, strerror(errno));
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) == 3)
 			is_ram = strstr(line, "memfd:" GUEST_RAM_NAME);
@@ -316,8 +198,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "domain_bench: at least %d domains, please\n", 2 * NR_ENDS);
 		return 2;
 	}
-	signal(SIGINT, interrupted);
-	signal(SIGTERM, interrupted);
 	start_system(argv[0]);
 	make_domain(0); /* what is paid once, by the first */
 	before = daemons_kib();
@@ -339,6 +219,6 @@ int main(int argc, char **argv)
 	printf("core.domain_overhead_kib %.4g KiB\n", overhead);
 	printf("core.guest_rss_kib %.4g KiB\n", rss);
 	free(ms);
-	finish();
+	system_end();
 	return 0;
 }

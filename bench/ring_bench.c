@@ -1,59 +1,15 @@
 /*
  * bench/ring_bench.c - requests and answers through one ring between two processors, and what a cache line costs there.
  *
- * Both ends poll. The line's round trip is measured before and after each sample of the ring; a sample during which it
- * moved by more than a fifth is thrown away, since a virtual machine's processors wander (docs say more).
+ * Both ends poll.
  */
-#include <pthread.h>
-
-#include "bench/bench.h"
+#include "bench/pingpong.h"
 #include "rings/netif.h"
 
 #define ROUNDS 7
 #define MAX_SAMPLES 40
-#define PINGPONGS 200000u
 #define REQUESTS 4000000u
 #define BURST 32
-
-/* ---- one cache line to and fro --------------------------------------------------------------------------------- */
-
-struct line {
-	_Alignas(128) uint32_t turn;
-	_Alignas(128) int cpu;
-};
-
-static void *pong_main(void *arg)
-{
-	struct line *l = arg;
-
-	bench_pin(l->cpu);
-	for (uint32_t i = 0; i < PINGPONGS; i++) {
-		while (load_acquire(&l->turn) != 2 * i + 1) /* pairs with ping's release */
-			cpu_relax();
-		store_release(&l->turn, 2 * i + 2);
-	}
-	return NULL;
-}
-
-static double pingpong_ns(int cpu)
-{
-	struct line l = {.cpu = cpu};
-	uint64_t begin = 0;
-	pthread_t pong;
-
-	if (pthread_create(&pong, NULL, pong_main, &l))
-		exit(1);
-	for (uint32_t i = 0; i < PINGPONGS; i++) {
-		if (i == PINGPONGS / 10) /* the other one is there by now */
-			begin = bench_now_ns();
-		store_release(&l.turn, 2 * i + 1); /* pairs with pong's acquire */
-		while (load_acquire(&l.turn) != 2 * i + 2)
-			cpu_relax();
-	}
-	begin = bench_now_ns() - begin;
-	pthread_join(pong, NULL);
-	return (double)begin / (PINGPONGS - PINGPONGS / 10);
-}
 
 /* ---- the ring ---------------------------------------------------------------------------------------------------- */
 
@@ -151,7 +107,7 @@ int main(void)
 		double after = line[nr_samples++] = pingpong_ns(there);
 
 		/* When hardly any attempt was quiet, the last ones count as they are. */
-		if ((after < before * 1.2 && before < after * 1.2) || MAX_SAMPLES - nr_samples <= 2 * (ROUNDS - nr))
+		if (pingpong_alike(before, after) || MAX_SAMPLES - nr_samples <= 2 * (ROUNDS - nr))
 			mops[nr++] = value;
 	}
 	bench_report("core.pingpong_ns", "ns", line, nr_samples);

@@ -25,6 +25,7 @@
 #include "blkback/disk_uring_ram.h"
 #include "blkback/disk_wake.h"
 #include "hv/log.h"
+#include "rings/atomics.h"
 
 #define URING_MIN_ENTRIES 8u
 #define URING_MAX_TAG DISK_NR_WAKE_FDS /* user_data 0 .. DISK_NR_WAKE_FDS - 1: a wake fd; else a struct disk_io */
@@ -337,7 +338,7 @@ static struct disk_io *uring_take_back(struct uring_queue *q)
 	struct io_uring_sq *sq = &q->ring.sq;
 
 	/* The kernel is told of these only in io_uring_enter, which is no more called to submit; a thread of its own sees them. */
-	while (!(q->ring.flags & IORING_SETUP_SQPOLL) && sq->sqe_tail != __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE)) {
+	while (!(q->ring.flags & IORING_SETUP_SQPOLL) && sq->sqe_tail != load_acquire(sq->khead)) {
 		uint64_t data = sq->sqes[--sq->sqe_tail & sq->ring_mask].user_data;
 
 		if (data < URING_MAX_TAG)
