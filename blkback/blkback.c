@@ -5,12 +5,14 @@
  */
 #include "blkback/blkback.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "blkback/vbd.h"
+#include "hv/clock.h"
 #include "hv/log.h"
 #include "hv/xenbus.h"
 
@@ -23,6 +25,9 @@ struct retired {
 	struct stats stats;
 };
 
+/* How long to wait at the end for images that do not finish their I/O. */
+#define LEAVING_WAIT_MS 5000
+
 struct blkback {
 	struct blkback_options options;
 	struct xenbus_driver driver;
@@ -31,6 +36,7 @@ struct blkback {
 	struct loop_source *attention_source;
 	int attention_fd; /* a queue has a fault, or the bus has more to do */
 	struct vbd *vbds;
+	struct vbd *leaving; /* removed; their images have not finished their I/O */
 	struct stats gone; /* the sum over all that are gone */
 	unsigned nr_retired;
 	struct retired *retired; /* the first MAX_RETIRED of them one by one */
@@ -41,12 +47,10 @@ static int blkback_probe(struct xenbus *bus, domid_t frontend, unsigned devid, c
 	struct blkback *bb = xenbus_arg(bus);
 	struct vbd *vbd = calloc(1, sizeof(*vbd));
 
-	if (!vbd)
+	if (!vbd || vbd_init(vbd, &bb->options, bb->attention_fd, frontend, devid)) {
+		free(vbd);
 		return -ENOMEM;
-	vbd->options = &bb->options;
-	vbd->fault_fd = bb->attention_fd;
-	vbd->domid = frontend;
-	vbd->devid = devid;
+	}
 	vbd->next = bb->vbds;
 	bb->vbds = vbd;
 	*priv = vbd;
@@ -55,16 +59,35 @@ static int blkback_probe(struct xenbus *bus, domid_t frontend, unsigned devid, c
 
 static void blkback_retire(struct blkback *bb, const struct vbd *vbd)
 {
+	struct stats_times times;
+	struct stats stats;
 	struct retired *r;
 
-	stats_sum(&bb->gone, &vbd->stats);
+	vbd_sum(vbd, &stats, &times);
+	stats_sum(&bb->gone, &stats);
 	if (bb->nr_retired == MAX_RETIRED)
 		return;
 	r = realloc(bb->retired, (bb->nr_retired + 1) * sizeof(*r));
 	if (!r)
 		return;
 	bb->retired = r;
-	r[bb->nr_retired++] = (struct retired){vbd->domid, vbd->devid, vbd->stats};
+	r[bb->nr_retired++] = (struct retired){vbd->domid, vbd->devid, stats};
+}
+
+/* Frees the removed ones whose last I/O is over. */
+static void blkback_see_off(struct blkback *bb)
+{
+	struct vbd **at = &bb->leaving, *vbd;
+
+	while ((vbd = *at)) {
+		if (!vbd_is_over(vbd)) {
+			at = &vbd->next;
+			continue;
+		}
+		*at = vbd->next;
+		vbd_finish(vbd);
+		free(vbd);
+	}
 }
 
 static void blkback_remove(struct xenbus *bus, void *priv)
@@ -77,9 +100,9 @@ static void blkback_remove(struct xenbus *bus, void *priv)
 		at = &(*at)->next;
 	*at = vbd->next;
 	blkback_retire(bb, vbd);
-	if (vbd->is_image_open)
-		disk_image_close(&vbd->image);
-	free(vbd);
+	vbd->next = bb->leaving;
+	bb->leaving = vbd;
+	blkback_see_off(bb);
 }
 
 /* One piece of work at a time; when there is more, the loop comes back after its other sources. */
@@ -98,7 +121,8 @@ static void blkback_attention(void *arg, uint32_t events)
 
 	eventfd_read(bb->attention_fd, &count);
 	for (struct vbd *vbd = bb->vbds; vbd; vbd = vbd->next)
-		vbd_check_fault(vbd);
+		vbd_look(vbd);
+	blkback_see_off(bb);
 	blkback_bus_event(bb, 0);
 }
 
@@ -144,6 +168,20 @@ free_blkback:
 	return err;
 }
 
+/* For the I/O of removed devices; an image that hangs is left to the end of the process. */
+static void blkback_wait(struct blkback *bb)
+{
+	int64_t until = clock_now_ms() + LEAVING_WAIT_MS;
+	struct pollfd attention = {.fd = bb->attention_fd, .events = POLLIN};
+	eventfd_t count;
+
+	while (blkback_see_off(bb), bb->leaving && clock_now_ms() < until)
+		if (poll(&attention, 1, 100) > 0)
+			eventfd_read(bb->attention_fd, &count);
+	for (const struct vbd *vbd = bb->leaving; vbd; vbd = vbd->next)
+		log_warn("vbd %u/%u: its image has not finished its I/O", vbd->domid, vbd->devid);
+}
+
 void blkback_destroy(struct blkback *bb)
 {
 	if (!bb)
@@ -151,6 +189,7 @@ void blkback_destroy(struct blkback *bb)
 	loop_remove(bb->bus_source);
 	loop_remove(bb->attention_source);
 	xenbus_destroy(bb->bus);
+	blkback_wait(bb);
 	close(bb->attention_fd);
 	free(bb->retired);
 	free(bb);
@@ -166,9 +205,14 @@ void blkback_print_stats(const struct blkback *bb, FILE *out)
 		stats_print(out, prefix, &bb->retired[i].stats);
 	}
 	for (const struct vbd *vbd = bb->vbds; vbd; vbd = vbd->next) {
+		struct stats_times times;
+		struct stats stats;
+
+		vbd_sum(vbd, &stats, &times);
 		snprintf(prefix, sizeof(prefix), "vbd.%u.%u", vbd->domid, vbd->devid);
-		stats_print(out, prefix, &vbd->stats);
-		stats_sum(&total, &vbd->stats);
+		stats_print(out, prefix, &stats);
+		stats_times_print(out, prefix, &times);
+		stats_sum(&total, &stats);
 	}
 	stats_print(out, "vbd.total", &total);
 }

@@ -1,297 +1,162 @@
 /*
  * blkback/connect.c - what a block device does at each step of the xenbus handshake.
  *
- *      offer       opens the image; writes feature-flush-cache, max-ring-page-order
- *      connect     reads ring-ref | ring-page-order + ring-ref<n>, event-channel, protocol; maps; binds;
- *                  writes sectors, sector-size, info; starts the queue
- *      disconnect  stops the queue (no I/O runs any more), then closes the port, then unmaps the ring
+ *      offer       opens the image; writes feature-flush-cache, -barrier, -discard, -persistent, -max-indirect-segments,
+ *                  max-ring-page-order, multi-queue-max-queues: each only if it works here
+ *      connect     reads what the front end wants (front.c); writes sectors, sector-size, info; opens the link
+ *      disconnect  asks the link to close, and waits a little; I/O that takes longer is waited for in the background
  *
- * Not offered, so never served: barrier, discard, indirect, persistent grants, more than one queue.
+ * A running device that is taken over skips the offer: what was offered stands in our own directory.
  *
- * Trusts   nothing in the front end's directory: numbers are bounded, refs and ports are checked by who owns them.
+ * Trusts   nothing in the front end's directory.
  * Fails    with one sentence in the device's error node (handshake_fail).
- * Spec     xen/io/blkif.h, "Backend Device Properties", "Frontend XenBus Nodes", "STATE DIAGRAMS".
+ * Spec     xen/io/blkif.h, "Backend Device Properties", "STATE DIAGRAMS".
  */
 #include <stdlib.h>
-#include <xen/io/protocols.h>
+#include <time.h>
 
-#include "blkback/vbd.h"
+#include "blkback/vbd_image.h"
 #include "hv/log.h"
 
-#define RING_MAX_PAGES (1u << BLKIF_MAX_RING_ORDER)
+/* What healthy disks need to finish what they have begun. */
+#define DISCONNECT_WAIT_MS 500
+#define DISCONNECT_PAUSE_NS 200000
 
-/* What the front end published. */
-struct front_keys {
-	grant_ref_t refs[RING_MAX_PAGES];
-	unsigned nr_pages;
-	evtchn_port_t port;
-};
-
-/* mode is "r" or "w" (xl also writes "rw"). */
-static int vbd_read_mode(struct handshake *h, bool *readonly)
+static int offer_number(struct handshake *h, const char *key, unsigned value)
 {
-	char *mode;
-	int err = store_client_readf(h->store, STORE_NO_TX, &mode, "%s/mode", h->own_path);
-
-	if (err) {
-		handshake_fail(h, "the disk has no mode: write r or w to %s/mode", h->own_path);
-		return err;
-	}
-	*readonly = !strcmp(mode, "r");
-	if (!*readonly && strcmp(mode, "w") && strcmp(mode, "rw")) {
-		handshake_fail(h, "disk mode %.16s is unknown: use r or w", mode);
-		err = -EINVAL;
-	}
-	free(mode);
-	return err;
-}
-
-static int vbd_open_image(struct handshake *h, struct vbd *vbd)
-{
-	char why[256], note[256], *path;
-	bool readonly;
-	int err = vbd_read_mode(h, &readonly);
-
-	if (err)
-		return err;
-	err = store_client_readf(h->store, STORE_NO_TX, &path, "%s/params", h->own_path);
-	if (err) {
-		handshake_fail(h, "the disk names no image: write its path to %s/params", h->own_path);
-		return err;
-	}
-	err = disk_image_open(&vbd->image, path, readonly, &vbd->options->disk, why, note);
-	if (err) {
-		handshake_fail(h, "%s", why);
-		goto free_path;
-	}
-	vbd->is_image_open = true;
-	if (note[0])
-		log_info("%s", note);
-	log_info("vbd %u/%u: image %s, %llu sectors, %s, engine %s%s", vbd->domid, vbd->devid, path,
-		 (unsigned long long)vbd->image.sectors, readonly ? "read-only" : "read-write", vbd->image.engine->name,
-		 vbd->image.is_direct ? ", O_DIRECT" : "");
-free_path:
-	free(path);
-	return err;
+	return store_client_printf(h->store, STORE_NO_TX, h->own_path, key, "%u", value);
 }
 
 static int vbd_offer(struct handshake *h)
 {
 	struct vbd *vbd = h->priv;
-	int err = 0;
+	int err;
 
 	vbd->handshake = h;
-	if (!vbd->is_image_open)
-		err = vbd_open_image(h, vbd);
-	if (!err)
-		err = store_client_printf(h->store, STORE_NO_TX, h->own_path, "feature-flush-cache", "1");
-	if (!err)
-		err = store_client_printf(h->store, STORE_NO_TX, h->own_path, "max-ring-page-order", "%u",
-					  BLKIF_MAX_RING_ORDER);
-	return err;
-}
-
-/* A number of the front end's that must fit 32 bits. */
-static int vbd_read_u32(struct handshake *h, const char *key, uint32_t *value)
-{
-	uint64_t wide;
-	int err = store_client_read_uint(h->store, STORE_NO_TX, &wide, "%s/%s", h->other_path, key);
-
-	if (!err && wide > UINT32_MAX)
-		err = -ERANGE;
-	if (!err)
-		*value = (uint32_t)wide;
-	return err;
-}
-
-static int vbd_need_u32(struct handshake *h, const char *key, uint32_t *value)
-{
-	int err = vbd_read_u32(h, key, value);
-
+	err = vbd_image_open(h, vbd);
 	if (err)
-		handshake_fail(h, "front end key %s is missing or no 32-bit number", key);
-	return err;
-}
-
-/* Absent: native. Anything but our own layout is refused. */
-static int vbd_check_protocol(struct handshake *h)
-{
-	char *protocol;
-	int err = store_client_readf(h->store, STORE_NO_TX, &protocol, "%s/protocol", h->other_path);
-
-	if (err)
-		return err == -ENOENT ? 0 : err;
-	if (strcmp(protocol, XEN_IO_PROTO_ABI_NATIVE)) {
-		handshake_fail(h, "front end protocol %.32s is not supported: use %s", protocol, XEN_IO_PROTO_ABI_NATIVE);
-		err = -EPROTONOSUPPORT;
-	}
-	free(protocol);
-	return err;
-}
-
-/* More than one queue was not offered; asking for exactly one is the same as not asking. */
-static int vbd_check_queues(struct handshake *h)
-{
-	uint32_t queues;
-	int err = vbd_read_u32(h, "multi-queue-num-queues", &queues);
-
-	if (err == -ENOENT)
-		return 0;
-	if (err || queues != 1) {
-		handshake_fail(h, "front end asks for several queues (multi-queue-num-queues), and one was offered");
-		return -EOPNOTSUPP;
-	}
-	return 0;
-}
-
-static int vbd_read_refs(struct handshake *h, struct front_keys *keys)
-{
-	uint32_t order = 0;
-	int err = vbd_read_u32(h, "ring-page-order", &order);
-
-	if (err && err != -ENOENT) {
-		handshake_fail(h, "front end key ring-page-order is no number");
 		return err;
-	}
-	if (order > BLKIF_MAX_RING_ORDER) {
-		handshake_fail(h, "front end asks for ring-page-order %u, and max-ring-page-order is %u", order,
-			       BLKIF_MAX_RING_ORDER);
-		return -EINVAL;
-	}
-	keys->nr_pages = 1u << order;
-	if (order == 0 && vbd_read_u32(h, "ring-ref", &keys->refs[0]) == 0)
-		return 0;
-	if (err == -ENOENT)
-		return vbd_need_u32(h, "ring-ref", &keys->refs[0]); /* says what is missing */
-	for (unsigned i = 0; i < keys->nr_pages; i++) {
-		char key[32];
+	vbd->limits.max_segments = (uint16_t)vbd->options->max_segments;
+	vbd->max_queues = vbd->image.max_queues < vbd->options->max_queues ? vbd->image.max_queues : vbd->options->max_queues;
+	err = vbd_image_write_features(h, vbd);
+	if (!err)
+		err = offer_number(h, "max-ring-page-order", BLKIF_MAX_RING_ORDER);
+	if (!err && vbd->max_queues > 1)
+		err = offer_number(h, "multi-queue-max-queues", vbd->max_queues);
+	if (!err && vbd->limits.max_segments)
+		err = offer_number(h, "feature-max-indirect-segments", vbd->limits.max_segments);
+	if (!err)
+		err = offer_number(h, "feature-persistent", vbd->options->nr_persistent != 0);
+	return err;
+}
 
-		snprintf(key, sizeof(key), "ring-ref%u", i);
-		err = vbd_need_u32(h, key, &keys->refs[i]);
-		if (err)
-			return err;
-	}
+/* A number that an earlier back end left in our directory, bounded by what this program can do at all. */
+static unsigned offered_number(struct handshake *h, const char *key, unsigned most, unsigned otherwise)
+{
+	uint64_t value;
+
+	if (store_client_read_uint(h->store, STORE_NO_TX, &value, "%s/%s", h->own_path, key))
+		return otherwise;
+	return value < most ? (unsigned)value : most;
+}
+
+static int vbd_take_over(struct handshake *h, struct vbd *vbd)
+{
+	int err;
+
+	vbd->handshake = h;
+	err = vbd_image_open(h, vbd);
+	if (err)
+		return err;
+	vbd->limits.max_segments =
+		(uint16_t)offered_number(h, "feature-max-indirect-segments", BLKIF_MAX_INDIRECT_SEGMENTS, 0);
+	vbd->max_queues = offered_number(h, "multi-queue-max-queues", FRONT_MAX_QUEUES, 1);
 	return 0;
 }
 
-static int vbd_read_front(struct handshake *h, struct front_keys *keys)
+static enum pages_mode vbd_pages_mode(const struct vbd *vbd, const struct handshake *h, const struct front *front)
 {
-	int err = vbd_check_protocol(h);
-
-	if (!err)
-		err = vbd_check_queues(h);
-	if (!err)
-		err = vbd_read_refs(h, keys);
-	if (!err)
-		err = vbd_need_u32(h, "event-channel", &keys->port);
-	return err;
+	if (front->is_persistent && vbd->options->nr_persistent)
+		return PAGES_PERSISTENT;
+	return hv_map_is_cheap(h->hv) && !vbd->options->is_copying ? PAGES_MAP : PAGES_COPY;
 }
 
-static int vbd_write_size(struct handshake *h, const struct vbd *vbd)
+static int vbd_open_link(struct handshake *h, struct vbd *vbd, const struct front *front)
 {
-	int err = store_client_printf(h->store, STORE_NO_TX, h->own_path, "sectors", "%llu",
-				      (unsigned long long)vbd->image.sectors);
-
-	if (!err)
-		err = store_client_printf(h->store, STORE_NO_TX, h->own_path, "sector-size", "%u", BLKIF_SECTOR_BYTES);
-	if (!err)
-		err = store_client_printf(h->store, STORE_NO_TX, h->own_path, "info", "%u",
-					  vbd->image.is_readonly ? VDISK_READONLY : 0);
-	return err;
-}
-
-static int vbd_start_queue(struct handshake *h, struct vbd *vbd, unsigned ring_pages)
-{
-	char name[32];
-	struct queue_config config = {
-		.io = {.hv = h->hv,
-		       .peer = vbd->peer,
-		       .port = vbd->port,
-		       .ring = vbd->ring,
-		       .ring_pages = ring_pages,
-		       .limits = {.sectors = vbd->image.sectors, .is_readonly = vbd->image.is_readonly},
-		       .stats = &vbd->stats},
+	struct link_config config = {
 		.image = &vbd->image,
+		.io = {.hv = h->hv,
+		       .limits = &vbd->limits,
+		       .limit = &vbd->limit,
+		       .mode = vbd_pages_mode(vbd, h, front),
+		       .nr_persistent = vbd->options->nr_persistent,
+		       .unused_ns = (uint64_t)vbd->options->unused_s * 1000000000u,
+		       .is_takeover = h->is_takeover},
+		.stats = vbd->stats,
+		.times = vbd->times,
 		.busy_poll_us = vbd->options->busy_poll_us,
-		.fault_fd = vbd->fault_fd,
-		.name = name,
+		.attention_fd = vbd->attention_fd,
+		.devid = vbd->devid,
 	};
+	static const char *const modes[] = {
+		[PAGES_MAP] = "", [PAGES_COPY] = ", copied pages", [PAGES_PERSISTENT] = ", persistent grants"};
+	int err = link_open(h, &config, front, &vbd->link);
 
-	snprintf(name, sizeof(name), "vbd-%u-%u", vbd->domid, vbd->devid);
+	if (err)
+		return err;
 	vbd->is_fault_reported = false;
-	return queue_start(&config, &vbd->queue);
+	log_info("vbd %u/%u: connected, %u queue%s, ring%s of %u page%s%s%s%s", vbd->domid, vbd->devid, front->nr_queues,
+		 front->nr_queues == 1 ? "" : "s", front->nr_queues == 1 ? "" : "s", front->ring_pages,
+		 front->ring_pages == 1 ? "" : "s", front->is_x86_32 ? ", 32-bit layout" : "", modes[config.io.mode],
+		 h->is_takeover ? ", taken over" : "");
+	return 0;
+}
+
+/* Waits a little until nothing runs any more. */
+static bool vbd_settle(struct vbd *vbd)
+{
+	struct timespec pause = {0, DISCONNECT_PAUSE_NS};
+
+	for (unsigned i = 0; i < DISCONNECT_WAIT_MS * 1000000u / DISCONNECT_PAUSE_NS && !link_is_over(vbd->link); i++)
+		nanosleep(&pause, NULL);
+	if (!link_is_over(vbd->link))
+		return false;
+	link_close(vbd->link);
+	vbd->link = NULL;
+	return true;
 }
 
 static int vbd_connect(struct handshake *h)
 {
 	struct vbd *vbd = h->priv;
-	struct front_keys keys;
-	int err = vbd_read_front(h, &keys);
+	struct front front;
+	int err = 0;
 
-	if (err)
-		return err;
-	err = hv_peer_open(h->hv, h->other_domid, &vbd->peer);
-	if (err) {
-		handshake_fail(h, "domain %u cannot be reached: %s", h->other_domid, strerror(-err));
-		return err;
+	/* What the image still does for the last connection could overtake what it is to do for this one. */
+	if (vbd->link && !vbd_settle(vbd)) {
+		handshake_fail(h, "the image has not finished the I/O of the last connection: it hangs");
+		return -EBUSY;
 	}
-	err = hv_peer_map_ring(vbd->peer, keys.refs, keys.nr_pages, &vbd->ring);
-	if (err) {
-		handshake_fail(h, "the ring's %u pages cannot be mapped: %s", keys.nr_pages, strerror(-err));
-		goto close_peer;
-	}
-	err = hv_evtchn_bind_interdomain(h->hv, h->other_domid, keys.port, &vbd->port);
-	if (err) {
-		handshake_fail(h, "event-channel %u cannot be bound: %s", keys.port, strerror(-err));
-		goto unmap_ring;
-	}
-	err = vbd_write_size(h, vbd);
-	if (err)
-		goto close_port;
-	err = vbd_start_queue(h, vbd, keys.nr_pages);
-	if (err) {
-		handshake_fail(h, "engine %s cannot start: %s", vbd->image.engine->name, strerror(-err));
-		goto close_port;
-	}
-	log_info("vbd %u/%u: connected, ring of %u page%s", vbd->domid, vbd->devid, keys.nr_pages,
-		 keys.nr_pages == 1 ? "" : "s");
-	return 0;
-
-close_port:
-	hv_evtchn_close(h->hv, vbd->port);
-unmap_ring:
-	hv_peer_unmap_ring(vbd->peer, vbd->ring);
-close_peer:
-	hv_peer_close(vbd->peer);
-	return err;
+	if (h->is_takeover)
+		err = vbd_take_over(h, vbd);
+	if (!err)
+		err = front_read(h, vbd->max_queues, &front);
+	if (!err && !h->is_takeover)
+		err = vbd_image_write_size(h, vbd);
+	return err ? err : vbd_open_link(h, vbd, &front);
 }
 
 static void vbd_disconnect(struct handshake *h)
 {
 	struct vbd *vbd = h->priv;
 
-	if (!vbd->queue)
+	if (!vbd->link || vbd->link->is_closing)
 		return;
-	queue_stop(vbd->queue);
-	vbd->queue = NULL;
-	hv_evtchn_close(h->hv, vbd->port);
-	hv_peer_unmap_ring(vbd->peer, vbd->ring);
-	hv_peer_close(vbd->peer);
-	log_info("vbd %u/%u: disconnected", vbd->domid, vbd->devid);
-}
-
-void vbd_check_fault(struct vbd *vbd)
-{
-	static const char *const reasons[] = {
-		[QUEUE_FAULT_RING] = "the front end wrote ring indices that cannot be",
-		[QUEUE_FAULT_ENGINE] = "the kernel refused all further I/O",
-	};
-	enum queue_fault fault = vbd->queue ? queue_fault(vbd->queue) : QUEUE_FAULT_NONE;
-
-	if (fault == QUEUE_FAULT_NONE || vbd->is_fault_reported)
-		return;
-	vbd->is_fault_reported = true;
-	handshake_fail(vbd->handshake, "%s; the device is closed", reasons[fault]);
+	link_ask_close(vbd->link);
+	if (vbd_settle(vbd))
+		log_info("vbd %u/%u: disconnected", vbd->domid, vbd->devid);
+	else
+		log_warn("vbd %u/%u: disconnected; the image has not finished its I/O, whose pages stay in use", vbd->domid, vbd->devid);
 }
 
 const struct handshake_driver vbd_driver = {

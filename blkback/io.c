@@ -1,135 +1,262 @@
 /*
  * blkback/io.c - takes block requests off the ring, has the engine do them, answers.   [hot]
  *
- *      front                 ring                here                         engine
- *      fill request   -->   req_prod   -->   take  check  map  submit   -->   image
- *      reuse page     <--   rsp_prod   <--   unmap  answer  one wake    <--   done
+ *      front                 ring                here                           engine
+ *      fill request   -->   req_prod   -->   take  check  fetch  submit   -->   image
+ *      reuse page     <--   rsp_prod   <--   settle  answer  one wake     <--   done
  *
  * A flush covers every write that came before it on the ring: it is held until those have finished, then the engine
- * makes the image durable, then it is answered. Requests behind it are not held up.
+ * makes the image durable, then it is answered. Requests behind it are not held up. Writes of other queues that were answered
+ * before it are finished, so they are covered, too. A barrier runs alone, between two flushes.
  *
- * Owns     a request slot from take to answer.
- * Trusts   nothing in the ring: copied once (ring.h), checked (request.c), used. Pages only through grants.
- * Runs in  the queue's own thread. No lock, no allocation, no system call but the I/O and the wake.
+ * Owns     a request slot from take until its answer is shown.
+ * Trusts   nothing in the ring: copied once (into the journal), checked (request.c), used. Pages only through grants.
+ * Runs in  the queue's own thread. No lock, no allocation, no system call but the I/O, the hypervisor's and the wake.
  * Fails    bad request or grant: BLKIF_RSP_ERROR; operation not offered: BLKIF_RSP_EOPNOTSUPP; impossible ring: -EPROTO.
  * Spec     xen/io/blkif.h.
  */
 #include "blkback/io.h"
 
-/* Writes the answer into the ring; io_answer shows it. All 16 bytes are written: no stack reaches the guest (XSA-216). */
-static void io_put(struct io *io, uint64_t id, uint8_t operation, int16_t status)
-{
-	struct blkif_response rsp;
+/* ---- slots ---- */
 
-	memset(&rsp, 0, sizeof(rsp));
-	rsp.id = id;
-	rsp.operation = operation;
-	rsp.status = status;
-	blkif_ring_back_put(&io->ring, &rsp);
+static void io_push(struct io_request **list, struct io_request *r)
+{
+	r->next = *list;
+	*list = r;
 }
 
-static struct io_request *io_request_get(struct io *io)
+static struct io_request *io_pop(struct io_request **list)
 {
-	struct io_request *r = io->free;
+	struct io_request *r = *list;
 
-	io->free = r->next;
+	*list = r->next;
+	return r;
+}
+
+/* Writes the answer into the ring; io_answer shows it. */
+static void io_put(struct io *io, struct io_request *r, int16_t status)
+{
+	journal_answer(r->entry, io->ring.native.rsp_prod);
+	blkif_any_back_put(&io->ring, r->entry->req.rw.id, r->ask.operation, status);
+	if (r->bag) {
+		r->bag->next = io->bags;
+		io->bags = r->bag;
+		r->bag = NULL;
+	}
+	if (io->barrier == r)
+		io->barrier = NULL;
+	io->nr_in_flight--;
+	io_push(&io->answered, r);
+}
+
+static void io_refuse(struct io *io, struct io_request *r, enum request_verdict verdict)
+{
+	stats_add(&io->stats->refused[verdict], 1);
+	io_put(io, r, request_status(verdict));
+}
+
+static void io_refuse_pages(struct io *io, struct io_request *r)
+{
+	stats_add(&io->stats->grant_errors, 1);
+	io_put(io, r, BLKIF_RSP_ERROR);
+}
+
+/* ---- take: from the ring into a burst ---- */
+
+/* The next request, copied; NULL: there is none. */
+static struct io_request *io_next(struct io *io, int *pending)
+{
+	struct io_request *r;
+
+	if (io->redo) {
+		r = io_pop(&io->redo);
+	} else {
+		if (*pending <= 0 || !io->free)
+			return NULL;
+		r = io_pop(&io->free);
+		blkif_any_back_take(&io->ring, &r->entry->req);
+		journal_take(r->entry, io->ring.native.req_cons - 1);
+		--*pending;
+	}
 	io->nr_in_flight++;
 	return r;
 }
 
-static void io_request_put(struct io *io, struct io_request *r)
+/* It cannot start now: back to where it came from. */
+static void io_put_back(struct io *io, struct io_request *r)
 {
-	r->next = io->free;
-	io->free = r;
 	io->nr_in_flight--;
-}
-
-static void io_request_answer(struct io *io, struct io_request *r, int16_t status)
-{
-	io_put(io, r->id, r->operation, status);
-	io_request_put(io, r);
-}
-
-/* Copies one request off the ring, checks it, plans the map of each segment. NULL: it was refused and is answered. */
-static struct io_request *io_take_one(struct io *io, struct hv_map_op *ops)
-{
-	struct blkif_request req;
-	enum request_verdict verdict;
-	struct io_request *r;
-	unsigned nr_sectors;
-
-	blkif_ring_back_take(&io->ring, &req);
-	verdict = request_check(&io->limits, &req, &nr_sectors);
-	if (verdict != REQUEST_OK) {
-		stats_add(&io->stats->refused[verdict], 1);
-		io_put(io, req.id, req.operation, request_status(verdict));
-		return NULL;
+	if (r->is_redo) {
+		io_push(&io->redo, r);
+		return;
 	}
-	r = io_request_get(io);
-	r->id = req.id;
+	journal_untake(r->entry);
+	blkif_any_back_untake(&io->ring);
+	io_push(&io->free, r);
+}
+
+/* Does a limit of the vbd let it start? Flushes are not limited, and a queue that closes does what it still has to do. */
+static bool io_is_within_limit(struct io *io, const struct request *ask)
+{
+	bool is_write = ask->operation != BLKIF_OP_READ;
+	uint64_t wait;
+
+	if (!io->limit || !limit_is_set(io->limit, is_write) || ask->operation == BLKIF_OP_FLUSH_DISKCACHE || io->is_closing)
+		return true;
+	wait = limit_wait_ns(io->limit, is_write, io->now_ns);
+	if (!wait)
+		return true;
+	io->retry_ns = io->now_ns + limit_pause_ns(io->limit, wait);
+	stats_add(&io->stats->waits_limit, 1);
+	return false;
+}
+
+/* May it start now? If not, is_stalled or retry_ns say what it waits for. room: segments that still fit the batch. */
+static bool io_may_start(struct io *io, const struct request *ask, unsigned room)
+{
+	if (ask->nr_segments > room)
+		return false; /* the next burst will have it */
+	if (ask->is_indirect && !io->bags)
+		stats_add(&io->stats->waits_memory, 1);
+	io->is_stalled = (ask->operation == BLKIF_OP_WRITE_BARRIER && io->nr_in_flight > 1) || (ask->is_indirect && !io->bags);
+	return !io->is_stalled && io_is_within_limit(io, ask);
+}
+
+static void io_admit(struct io *io, struct io_request *r)
+{
 	r->order = io->order++;
-	r->operation = req.operation;
-	r->nr_segments = req.nr_segments;
-	r->nr_sectors = nr_sectors;
-	r->disk.offset_bytes = req.sector_number * BLKIF_SECTOR_BYTES;
-	for (unsigned i = 0; i < r->nr_segments; i++) {
-		r->segment[i] = (uint16_t)(req.seg[i].first_sect << 8 | req.seg[i].last_sect);
-		/* A read of the disk is a write to the guest's page. */
-		ops[i] = (struct hv_map_op){.ref = req.seg[i].gref, .readonly = req.operation == BLKIF_OP_WRITE};
+	r->taken_ns = io->now_ns;
+	r->step = IO_STEP_ONLY;
+	r->lot.nr_segments = r->ask.nr_segments;
+	r->lot.segment = r->segment;
+	r->lot.iov = r->iov;
+	r->lot.buffer = r->buffer;
+	if (r->ask.operation == BLKIF_OP_WRITE_BARRIER)
+		io->barrier = r;
+	if (r->ask.is_indirect) {
+		r->bag = io->bags;
+		io->bags = r->bag->next;
+		r->lot.segment = r->bag->segment;
+		r->lot.iov = r->bag->iov;
+		r->lot.buffer = r->bag->buffer;
 	}
-	return r;
+	io->burst[io->nr_burst++] = r;
 }
 
-/* Lets go of every segment that was mapped: at the next io_answer, before the guest sees its answer. */
-static void io_release(struct io *io, const struct hv_map_op *ops, unsigned n)
+/* Fills the segments of a transfer from the slot or from the copied descriptors. */
+static bool io_check_segments(struct io *io, struct io_request *r)
 {
-	for (unsigned i = 0; i < n; i++)
-		if (ops[i].status == GNTST_okay)
-			io->unmap[io->nr_unmap++] = ops[i].handle;
-}
+	const struct blkif_request_segment *seg = r->bag ? r->bag->descriptor : r->entry->req.rw.seg;
+	enum request_verdict verdict = request_segments(io->limits, seg, &r->ask);
 
-/* Adds len bytes at p; pages that follow each other in memory become one piece. */
-static void io_add_piece(struct disk_io *disk, char *p, size_t len)
-{
-	struct iovec *last = disk->nr_iov ? &disk->iov[disk->nr_iov - 1] : NULL;
-
-	disk->left_bytes += (uint32_t)len;
-	if (last && (char *)last->iov_base + last->iov_len == p)
-		last->iov_len += len;
-	else
-		disk->iov[disk->nr_iov++] = (struct iovec){p, len};
-}
-
-/* Fills the I/O from what was mapped. false: a page was not to be had. */
-static bool io_prepare(struct io_request *r, const struct hv_map_op *ops)
-{
-	struct disk_io *disk = &r->disk;
-
-	disk->nr_iov = disk->iov_at = disk->retries = 0;
-	disk->left_bytes = 0;
-	disk->error = 0;
-	for (unsigned i = 0; i < r->nr_segments; i++) {
-		unsigned first = r->segment[i] >> 8, last = r->segment[i] & 0xff;
-
-		if (ops[i].status != GNTST_okay)
-			return false;
-		r->handle[i] = ops[i].handle;
-		io_add_piece(disk, (char *)ops[i].page + first * BLKIF_SECTOR_BYTES,
-			     (size_t)(last - first + 1) * BLKIF_SECTOR_BYTES);
+	if (verdict != REQUEST_OK) {
+		io_refuse(io, r, verdict);
+		return false;
 	}
+	for (unsigned i = 0; i < r->ask.nr_segments; i++)
+		r->lot.segment[i] = (struct page_segment){
+			.ref = seg[i].gref, .first_sect = seg[i].first_sect, .last_sect = seg[i].last_sect};
+	if (io->limit)
+		limit_charge(io->limit, r->ask.operation != BLKIF_OP_READ, r->ask.nr_sectors * BLKIF_SECTOR_BYTES, io->now_ns);
 	return true;
 }
 
-static void io_submit_transfer(struct io *io, struct io_request *r, const struct hv_map_op *ops)
+static bool io_is_transfer(const struct io_request *r)
 {
-	if (!io_prepare(r, ops)) {
-		stats_add(&io->stats->grant_errors, 1);
-		io_release(io, ops, r->nr_segments);
-		io_request_answer(io, r, BLKIF_RSP_ERROR);
-		return;
+	return r->ask.operation == BLKIF_OP_READ || request_is_write(&r->ask);
+}
+
+/* Takes what may start now. Returns how many were taken, refused ones included; nr_burst of them go on. */
+static unsigned io_gather(struct io *io, int pending)
+{
+	unsigned room = io->pages.max_batch, taken = 0;
+	struct io_request *r;
+
+	io->nr_burst = 0;
+	io->is_stalled = false;
+	io->retry_ns = 0;
+	while (taken < IO_BURST && !io->barrier && (r = io_next(io, &pending)) != NULL) {
+		enum request_verdict verdict = request_parse(io->limits, &r->entry->req, &r->ask);
+
+		if (verdict != REQUEST_OK) {
+			io_refuse(io, r, verdict);
+			taken++;
+			continue;
+		}
+		if (!io_may_start(io, &r->ask, room)) {
+			io_put_back(io, r);
+			break;
+		}
+		room -= r->ask.nr_segments;
+		taken++;
+		io_admit(io, r);
+		/* What it costs is known when its segments are: those of an indirect request lie in pages that are fetched later. */
+		if (r->ask.is_indirect && io->limit && limit_is_set(io->limit, r->ask.operation != BLKIF_OP_READ))
+			break;
+		if (r->ask.operation == BLKIF_OP_DISCARD && io->limit)
+			limit_charge(io->limit, true, 0, io->now_ns);
+		else if (io_is_transfer(r) && !r->ask.is_indirect && !io_check_segments(io, r))
+			io->nr_burst--;
 	}
-	r->disk.op = r->operation == BLKIF_OP_READ ? DISK_READ : DISK_WRITE;
-	io->nr_writes += r->disk.op == DISK_WRITE;
+	return taken;
+}
+
+/* ---- take: from the burst to the engine ---- */
+
+static unsigned io_descriptor_pages(const struct io_request *r)
+{
+	return (r->ask.nr_segments + BLKIF_SEGMENTS_PER_PAGE - 1) / BLKIF_SEGMENTS_PER_PAGE;
+}
+
+/* Copies the pages of segments that indirect requests name, in one batch. They are not looked at in the guest's memory. */
+static void io_fetch_descriptors(struct io *io)
+{
+	unsigned nr = 0, failed, kept = 0;
+
+	for (unsigned i = 0; i < io->nr_burst; i++) {
+		struct io_request *r = io->burst[i];
+
+		for (unsigned p = 0; r->bag && p < io_descriptor_pages(r); p++) {
+			unsigned left = r->ask.nr_segments - p * (unsigned)BLKIF_SEGMENTS_PER_PAGE;
+			unsigned n = left < BLKIF_SEGMENTS_PER_PAGE ? left : (unsigned)BLKIF_SEGMENTS_PER_PAGE;
+
+			io->descriptor[nr++] = (struct grant_copy_op){
+				.local = r->bag->descriptor + p * BLKIF_SEGMENTS_PER_PAGE,
+				.ref = r->entry->req.indirect.indirect_grefs[p],
+				.len = (uint16_t)(n * sizeof(struct blkif_request_segment)),
+			};
+		}
+	}
+	if (!nr)
+		return;
+	failed = hv_peer_copy(io->peer, io->descriptor, nr);
+	nr = 0;
+	for (unsigned i = 0; i < io->nr_burst; i++) {
+		struct io_request *r = io->burst[i];
+		bool is_good = true;
+
+		for (unsigned p = 0; r->bag && p < io_descriptor_pages(r); p++)
+			is_good &= io->descriptor[nr++].status == GNTST_okay;
+		if (failed && !is_good)
+			io_refuse_pages(io, r);
+		else if (!r->bag || io_check_segments(io, r))
+			io->burst[kept++] = r;
+	}
+	io->nr_burst = kept;
+}
+
+static void io_submit(struct io *io, struct io_request *r, enum disk_op op)
+{
+	bool is_transfer = op == DISK_READ || op == DISK_WRITE;
+
+	r->disk.op = (uint8_t)op;
+	r->disk.retries = 0;
+	r->disk.error = 0;
+	r->disk.nr_iov = is_transfer ? r->lot.nr_iov : 0;
+	r->disk.iov_at = 0;
+	r->disk.iov = r->lot.iov;
+	r->disk.left_bytes = op == DISK_FLUSH ? 0 : r->ask.nr_sectors * BLKIF_SECTOR_BYTES;
+	r->disk.offset_bytes = op == DISK_FLUSH ? 0 : r->ask.sector * BLKIF_SECTOR_BYTES;
 	io->disk->engine->submit(io->disk, &r->disk);
 }
 
@@ -138,20 +265,73 @@ static void io_submit_flush(struct io *io, struct io_request *r)
 {
 	struct io_request **tail = &io->flushes;
 
-	r->disk.op = DISK_FLUSH;
-	r->disk.offset_bytes = 0; /* the guest's sector number means nothing here */
-	r->disk.nr_iov = r->disk.iov_at = r->disk.retries = 0;
-	r->disk.left_bytes = 0;
 	r->writes_before = io->nr_writes;
 	if (!r->writes_before) {
-		io->disk->engine->submit(io->disk, &r->disk);
+		io_submit(io, r, DISK_FLUSH);
 		return;
 	}
-	r->next = NULL;
 	while (*tail)
 		tail = &(*tail)->next;
+	r->next = NULL;
 	*tail = r;
 }
+
+static void io_submit_transfer(struct io *io, struct io_request *r)
+{
+	if (r->lot.nr_segments && !pages_ready(&io->pages, &r->lot)) {
+		io_refuse_pages(io, r);
+		return;
+	}
+	if (r->ask.operation == BLKIF_OP_WRITE_BARRIER) {
+		r->step = r->lot.nr_segments ? IO_STEP_FLUSH : IO_STEP_ONLY;
+		io_submit(io, r, DISK_FLUSH);
+	} else {
+		io->nr_writes += r->ask.operation == BLKIF_OP_WRITE;
+		io_submit(io, r, r->ask.operation == BLKIF_OP_READ ? DISK_READ : DISK_WRITE);
+	}
+}
+
+static void io_count_burst(struct io *io, unsigned n)
+{
+	unsigned class = 31u - (unsigned)__builtin_clz(n);
+
+	stats_add(&io->stats->bursts, 1);
+	stats_add(&io->stats->batch[class < STATS_BATCH_CLASSES ? class : STATS_BATCH_CLASSES - 1], 1);
+	stats_depth(io->stats, io->nr_in_flight);
+}
+
+int io_take(struct io *io)
+{
+	int pending = io->is_closing ? 0 : blkif_ring_back_pending(&io->ring.native);
+	unsigned taken;
+
+	if (pending < 0)
+		return pending;
+	if (!pending && !io->redo)
+		return 0;
+	taken = io_gather(io, pending);
+	if (!taken)
+		return 0;
+	io_count_burst(io, taken);
+	io_fetch_descriptors(io);
+	for (unsigned i = 0; i < io->nr_burst; i++)
+		if (io->burst[i]->lot.nr_segments)
+			pages_plan(&io->pages, &io->burst[i]->lot, io->burst[i]->ask.operation == BLKIF_OP_READ);
+	pages_fetch(&io->pages);
+	for (unsigned i = 0; i < io->nr_burst; i++) {
+		struct io_request *r = io->burst[i];
+
+		if (r->ask.operation == BLKIF_OP_FLUSH_DISKCACHE)
+			io_submit_flush(io, r);
+		else if (r->ask.operation == BLKIF_OP_DISCARD)
+			io_submit(io, r, r->ask.is_secure ? DISK_SECURE_DISCARD : DISK_DISCARD);
+		else
+			io_submit_transfer(io, r);
+	}
+	return (int)taken;
+}
+
+/* ---- complete and answer ---- */
 
 /* A write has finished: flushes behind it wait for one less. */
 static void io_write_done(struct io *io, uint64_t order)
@@ -164,101 +344,85 @@ static void io_write_done(struct io *io, uint64_t order)
 
 		if (flush->order > order && --flush->writes_before == 0) {
 			*at = flush->next;
-			io->disk->engine->submit(io->disk, &flush->disk);
+			io_submit(io, flush, DISK_FLUSH);
 		} else {
 			at = &flush->next;
 		}
 	}
 }
 
-static void io_count_burst(struct io *io, unsigned n)
+/* A barrier has done one of its steps; true: it goes on with the next. */
+static bool io_next_step(struct io *io, struct io_request *r)
 {
-	unsigned class = 31u - (unsigned)__builtin_clz(n);
-
-	stats_add(&io->stats->bursts, 1);
-	stats_add(&io->stats->batch[class < STATS_BATCH_CLASSES ? class : STATS_BATCH_CLASSES - 1], 1);
-}
-
-int io_take(struct io *io)
-{
-	int n = blkif_ring_back_pending(&io->ring);
-	struct io_request *burst[IO_BURST];
-	unsigned nr = 0, nr_ops = 0;
-
-	if (n <= 0)
-		return n;
-	if (n > IO_BURST)
-		n = IO_BURST;
-	for (int i = 0; i < n; i++) {
-		struct io_request *r = io_take_one(io, &io->map[nr_ops]);
-
-		if (r) {
-			nr_ops += r->nr_segments;
-			burst[nr++] = r;
-		}
-	}
-	if (nr_ops)
-		hv_peer_map(io->peer, io->map, nr_ops);
-	nr_ops = 0;
-	for (unsigned i = 0; i < nr; i++) {
-		struct hv_map_op *ops = &io->map[nr_ops];
-
-		nr_ops += burst[i]->nr_segments; /* first: what is submitted may be finished and reused */
-		if (burst[i]->operation == BLKIF_OP_FLUSH_DISKCACHE)
-			io_submit_flush(io, burst[i]);
-		else
-			io_submit_transfer(io, burst[i], ops);
-	}
-	io_count_burst(io, (unsigned)n);
-	return n;
-}
-
-static void io_count_done(struct stats *stats, const struct io_request *r)
-{
-	if (r->disk.error) {
-		stats_add(&stats->io_errors, 1);
-	} else if (r->operation == BLKIF_OP_READ) {
-		stats_add(&stats->reads, 1);
-		stats_add(&stats->read_sectors, r->nr_sectors);
-	} else if (r->operation == BLKIF_OP_WRITE) {
-		stats_add(&stats->writes, 1);
-		stats_add(&stats->write_sectors, r->nr_sectors);
+	if (r->step == IO_STEP_ONLY || r->disk.error)
+		return false;
+	if (r->step == IO_STEP_FLUSH) {
+		r->step = IO_STEP_WRITE;
+		io_submit(io, r, DISK_WRITE);
 	} else {
-		stats_add(&stats->flushes, 1);
+		r->step = IO_STEP_ONLY;
+		io_submit(io, r, DISK_FLUSH);
 	}
+	return true;
 }
 
 void io_complete(struct io *io, struct disk_io *const done[], unsigned n)
 {
+	io->pages.now_ns = io->now_ns;
 	for (unsigned i = 0; i < n; i++) {
 		struct io_request *r = (struct io_request *)done[i];
 
-		for (unsigned s = 0; s < r->nr_segments; s++)
-			io->unmap[io->nr_unmap++] = r->handle[s];
-		io_count_done(io->stats, r);
-		if (r->operation == BLKIF_OP_WRITE)
+		if (io_next_step(io, r))
+			continue;
+		if (r->lot.nr_segments)
+			pages_done(&io->pages, &r->lot, r->disk.error == 0);
+		if (r->ask.operation == BLKIF_OP_WRITE)
 			io_write_done(io, r->order);
-		io_request_answer(io, r, r->disk.error ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
+		io->finished[io->nr_finished++] = r;
 	}
 }
 
 void io_answer(struct io *io)
 {
-	if (io->nr_unmap) {
-		hv_peer_unmap(io->peer, io->unmap, io->nr_unmap);
-		io->nr_unmap = 0;
+	pages_settle(&io->pages);
+	for (unsigned i = 0; i < io->nr_finished; i++) {
+		struct io_request *r = io->finished[i];
+
+		if (r->lot.nr_segments && r->lot.is_bad) {
+			io_refuse_pages(io, r);
+			continue;
+		}
+		stats_done(io->stats, &r->ask, r->disk.error);
+		if (io->times)
+			stats_time(io->times, &r->ask, io->now_ns - r->taken_ns);
+		io_put(io, r, r->disk.error ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
 	}
-	if (io->ring.rsp_prod == io->ring.rsp_shown)
+	io->nr_finished = 0;
+	if (!io->answered)
 		return;
-	if (blkif_ring_back_push(&io->ring)) {
+	journal_before_show(io->journal, io->ring.native.rsp_prod);
+	if (blkif_ring_back_push(&io->ring.native)) {
 		hv_notify(io->hv, io->port);
 		stats_add(&io->stats->notifications_sent, 1);
 	} else {
 		stats_add(&io->stats->notifications_suppressed, 1);
 	}
+	journal_after_show(io->journal, io->ring.native.rsp_prod);
+	while (io->answered) {
+		struct io_request *r = io_pop(&io->answered);
+
+		r->is_redo = false;
+		io_push(&io->free, r);
+	}
+	stats_depth(io->stats, io->nr_in_flight);
 }
 
 bool io_final_check(struct io *io)
 {
-	return blkif_ring_back_final_check(&io->ring);
+	if (io->redo && !io->is_stalled && !io->retry_ns)
+		return true;
+	/* Nothing runs that could end the stall: it is over. */
+	if (io->is_stalled || io->retry_ns || io->barrier)
+		return !io->retry_ns && io->nr_in_flight == 0;
+	return blkif_ring_back_final_check(&io->ring.native);
 }

@@ -1,7 +1,7 @@
 /*
- * blkback/stats.h - what one block device has counted.
+ * blkback/stats.h - what one queue of a block device has counted.
  *
- * Runs in  one writer, the queue's thread; any thread reads, each counter for itself.
+ * Runs in  one writer, the queue's thread; any thread or process reads, each counter for itself.
  */
 #ifndef SLUICE_BLKBACK_STATS_H
 #define SLUICE_BLKBACK_STATS_H
@@ -9,16 +9,21 @@
 #include <stdio.h>
 
 #include "blkback/request.h"
+#include "hv/histogram.h"
 
 #define STATS_BATCH_CLASSES 8 /* bursts of 1, 2-3, 4-7, ... 128 and more requests */
 
 struct stats {
-	uint64_t reads, writes, flushes; /* finished well */
-	uint64_t read_sectors, write_sectors;
+	uint64_t reads, writes, flushes, barriers, discards; /* finished well */
+	uint64_t read_sectors, write_sectors, discard_sectors;
+	uint64_t indirect; /* of the reads and writes: those with segments in pages of their own */
 	uint64_t refused[REQUEST_NR_VERDICTS]; /* by verdict; REQUEST_OK stays 0 */
-	uint64_t grant_errors; /* a segment's page could not be mapped */
-	uint64_t io_errors;    /* the image failed */
+	uint64_t grant_errors; /* a page could not be mapped or copied */
+	uint64_t read_errors, write_errors, flush_errors, discard_errors; /* the image failed; a barrier is a write */
 	uint64_t ring_errors;  /* impossible indices: 0 or 1 */
+	uint64_t redone;       /* what a back end before this one had in flight when it was killed */
+	uint64_t waits_memory, waits_limit; /* the ring's next request had to stay there for a while */
+	uint64_t depth, depth_max; /* in flight now, and at most so far */
 	uint64_t bursts;
 	uint64_t batch[STATS_BATCH_CLASSES];
 	uint64_t notifications_sent, notifications_suppressed;
@@ -26,14 +31,34 @@ struct stats {
 	uint64_t sleeps;
 };
 
+/* From the ring to the answer. */
+struct stats_times {
+	struct histogram reads, writes; /* nanoseconds; all that is no read is a write */
+};
+
 static inline void stats_add(uint64_t *counter, uint64_t n)
 {
 	store_relaxed(counter, load_relaxed(counter) + n);
 }
 
-/* Adds all of from to *to. */
+static inline void stats_depth(struct stats *s, uint64_t depth)
+{
+	store_relaxed(&s->depth, depth);
+	if (depth > load_relaxed(&s->depth_max))
+		store_relaxed(&s->depth_max, depth);
+}
+
+/* A request has finished. [hot] */
+void stats_done(struct stats *s, const struct request *ask, int error);
+/* And took so long. [hot] */
+void stats_time(struct stats_times *t, const struct request *ask, uint64_t ns);
+
+/* Adds all of from to *to; the deepest depth is the deeper one. */
 void stats_sum(struct stats *to, const struct stats *from);
+void stats_times_sum(struct stats_times *to, const struct stats_times *from);
 /* One "<prefix>.<name> <value>" a line. */
 void stats_print(FILE *out, const char *prefix, const struct stats *stats);
+/* The same for the times: count, median, 99th and 99.9th percentile, longest. */
+void stats_times_print(FILE *out, const char *prefix, const struct stats_times *times);
 
 #endif

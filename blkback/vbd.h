@@ -1,39 +1,52 @@
 /*
- * blkback/vbd.h - one block device of one guest, from its store directory to its queue.
+ * blkback/vbd.h - one block device of one guest, from its store directory to its queues.
  *
- *      probe --> offer: image opened, features written --> connect: ring, event, queue --> disconnect --> ... --> remove
+ *      probe --> offer: image opened, features written --> connect: link opened --> disconnect --> ... --> remove
  *
- * Owns     the image (and its lock) from the first offer to remove; the ring, port and queue from connect to disconnect.
- * Runs in  the thread that owns the store client. Only stats is written by another, the queue's.
+ * Owns     the image (and its lock) from the first offer until remove and the last I/O; the link from connect until the last
+ *          I/O after disconnect.
+ * Runs in  the thread that owns the store client. Only stats and times are written by others, the queues'.
  */
 #ifndef SLUICE_BLKBACK_VBD_H
 #define SLUICE_BLKBACK_VBD_H
 
 #include "blkback/blkback.h"
-#include "blkback/queue.h"
-#include "hv/handshake.h"
+#include "blkback/link.h"
 
 struct vbd {
 	struct vbd *next; /* blkback's list */
 	const struct blkback_options *options;
-	int fault_fd; /* blkback's */
+	int attention_fd; /* blkback's */
 	domid_t domid;
 	unsigned devid;
-	struct handshake *handshake; /* NULL before the first offer */
+	struct handshake *handshake; /* NULL before the first step */
 	bool is_image_open;
 	bool is_fault_reported;
+	bool is_cdrom, is_removable;
 	struct disk_image image;
-	struct hv_peer *peer;
-	void *ring;
-	evtchn_port_t port;
-	struct queue *queue; /* NULL: not connected */
-	struct stats stats;
+	struct request_limits limits; /* what requests are checked against, in all queues */
+	struct limit limit;
+	unsigned max_queues; /* offered */
+	struct link *link;   /* NULL: neither connected nor lingering */
+	struct stats stats[FRONT_MAX_QUEUES];
+	struct stats_times *times; /* FRONT_MAX_QUEUES of them */
 };
 
 /* What handshake calls; handshake.priv is the struct vbd. */
 extern const struct handshake_driver vbd_driver;
 
-/* The queue may have a fault to report: closes the device, once, with the reason in its error node. */
-void vbd_check_fault(struct vbd *vbd);
+/* 0 or -ENOMEM. */
+int vbd_init(struct vbd *vbd, const struct blkback_options *options, int attention_fd, domid_t domid, unsigned devid);
+/* After disconnect; waits for the I/O that still runs. */
+void vbd_finish(struct vbd *vbd);
+/* After disconnect: vbd_finish will not wait. */
+bool vbd_is_over(const struct vbd *vbd);
+/*
+ * A queue may have a fault to report: closes the device, once, with the reason in its error node. Or the I/O of a connection that
+ * was closed is over: frees it.
+ */
+void vbd_look(struct vbd *vbd);
+/* Adds up what its queues have counted. */
+void vbd_sum(const struct vbd *vbd, struct stats *stats, struct stats_times *times);
 
 #endif

@@ -17,9 +17,13 @@ static const char usage_text[] =
 	"  --direct MODE       O_DIRECT: auto (default), on, off\n"
 	"  --sqpoll            io_uring: a kernel thread takes requests\n"
 	"  --iopoll            io_uring: completions are polled for; needs O_DIRECT\n"
-	"  --busy-poll USEC    look again so long before sleeping (default 20)\n" BACKEND_USAGE;
+	"  --busy-poll USEC    look again so long before sleeping (default 20)\n"
+	"  --max-queues N      queues offered for each device (default 4)\n"
+	"  --max-segments N    segments offered for an indirect request (default 256; 0: none are offered)\n"
+	"  --persistent N      pages that a queue keeps mapped at most (default 1056; 0: none)\n"
+	"  --pages MODE        auto (default): maps granted pages where that is cheap; copy: copies them everywhere\n" BACKEND_USAGE;
 
-enum { OPT_ENGINE = 256, OPT_DIRECT, OPT_SQPOLL, OPT_IOPOLL, OPT_BUSY_POLL };
+enum { OPT_ENGINE = 256, OPT_DIRECT, OPT_SQPOLL, OPT_IOPOLL, OPT_BUSY_POLL, OPT_MAX_QUEUES, OPT_MAX_SEGMENTS, OPT_PERSISTENT, OPT_PAGES };
 
 static const struct option long_options[] = {
 	BACKEND_LONG_OPTIONS,
@@ -28,6 +32,10 @@ static const struct option long_options[] = {
 	{"sqpoll", no_argument, NULL, OPT_SQPOLL},
 	{"iopoll", no_argument, NULL, OPT_IOPOLL},
 	{"busy-poll", required_argument, NULL, OPT_BUSY_POLL},
+	{"max-queues", required_argument, NULL, OPT_MAX_QUEUES},
+	{"max-segments", required_argument, NULL, OPT_MAX_SEGMENTS},
+	{"persistent", required_argument, NULL, OPT_PERSISTENT},
+	{"pages", required_argument, NULL, OPT_PAGES},
 	{NULL, 0, NULL, 0},
 };
 
@@ -54,6 +62,15 @@ static int parse_direct(struct blkback_options *opt, const char *mode)
 	return -EINVAL;
 }
 
+static int parse_pages(struct blkback_options *opt, const char *mode)
+{
+	opt->is_copying = !strcmp(mode, "copy");
+	if (opt->is_copying || !strcmp(mode, "auto"))
+		return 0;
+	fprintf(stderr, "sluice-blkback: --pages %s is unknown: use auto or copy\n", mode);
+	return -EINVAL;
+}
+
 static int parse_own(const struct backend *b, void *arg, int c)
 {
 	struct blkback_options *opt = arg;
@@ -63,6 +80,14 @@ static int parse_own(const struct backend *b, void *arg, int c)
 		return parse_engine(opt, optarg);
 	case OPT_DIRECT:
 		return parse_direct(opt, optarg);
+	case OPT_PAGES:
+		return parse_pages(opt, optarg);
+	case OPT_MAX_QUEUES:
+		return backend_parse_number(b, "--max-queues", optarg, 1, BLKBACK_MAX_QUEUES, &opt->max_queues);
+	case OPT_MAX_SEGMENTS:
+		return backend_parse_number(b, "--max-segments", optarg, 0, BLKBACK_MAX_SEGMENTS, &opt->max_segments);
+	case OPT_PERSISTENT:
+		return backend_parse_number(b, "--persistent", optarg, 0, BLKBACK_MAX_PERSISTENT, &opt->nr_persistent);
 	case OPT_SQPOLL:
 		opt->disk.is_polled_submit = true;
 		return 0;
@@ -82,7 +107,7 @@ static void print_stats(void *devices, FILE *out)
 int main(int argc, char **argv)
 {
 	struct backend b = {.program = "sluice-blkback", .usage = usage_text};
-	struct blkback_options opt = {.disk.engine = &disk_uring, .busy_poll_us = 20};
+	struct blkback_options opt = BLKBACK_OPTIONS;
 	struct blkback *bb;
 	int err = backend_parse(&b, argc, argv, long_options, parse_own, &opt);
 

@@ -66,6 +66,11 @@ unsigned hv_peer_unmap(struct hv_peer *peer, const grant_handle_t handles[], uns
 	return 0;
 }
 
+unsigned hv_peer_copy(struct hv_peer *peer, struct grant_copy_op ops[], unsigned n)
+{
+	return grant_copy(&box_of_peer(peer)->grants.peer[0], ops, n);
+}
+
 unsigned hv_peer_ram(const struct hv_peer *peer, struct iovec ram[GATE_MAX_EXTENTS])
 {
 	const struct gate *gate = &((const struct blk_box *)((const char *)peer - offsetof(struct blk_box, peer)))->grants.gate;
@@ -111,6 +116,19 @@ void blk_box_init(struct blk_box *box, const struct blk_box_options *opt)
 	box->fault_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	grant_box_must(box->to_back_fd >= 0 && box->to_front_fd >= 0 && box->fault_fd >= 0);
 	box_make_image(box, opt);
+	box->journal = calloc(1, journal_bytes(blkif_ring_slots(pages_to_bytes(box->ring_pages))));
+	grant_box_must(box->journal);
+	limit_set_burst(&box->limit, LIMIT_DEFAULT_BURST_MS);
+	box->mode = opt->mode;
+	box->nr_persistent = opt->nr_persistent;
+	box->limits = (struct request_limits){
+		.sectors = box->image.sectors,
+		.sectors_per_block = box->image.sector_bytes / BLKIF_SECTOR_BYTES,
+		.max_segments = (uint16_t)opt->max_segments,
+		.is_readonly = opt->readonly,
+		.can_discard = box->image.can_discard,
+		.can_secure_discard = box->image.can_secure_discard,
+	};
 }
 
 struct io_config blk_box_io_config(struct blk_box *box)
@@ -121,12 +139,18 @@ struct io_config blk_box_io_config(struct blk_box *box)
 		.port = BLK_BOX_PORT,
 		.ring = grant_box_page(&box->grants, 0),
 		.ring_pages = box->ring_pages,
-		.limits = {.sectors = box->image.sectors, .is_readonly = box->image.is_readonly},
+		.limits = &box->limits,
+		.limit = &box->limit,
 		.stats = &box->stats,
+		.times = &box->times,
+		.journal = box->journal,
+		.mode = box->mode,
+		.nr_persistent = box->nr_persistent,
+		.unused_ns = UINT64_C(60000000000),
 	};
 }
 
-int blk_box_start_queue(struct blk_box *box, unsigned busy_poll_us)
+static int box_start_queue(struct blk_box *box, unsigned busy_poll_us, bool is_takeover)
 {
 	struct queue_config config = {
 		.io = blk_box_io_config(box),
@@ -136,7 +160,18 @@ int blk_box_start_queue(struct blk_box *box, unsigned busy_poll_us)
 		.name = "vbd-box",
 	};
 
+	config.io.is_takeover = is_takeover;
 	return queue_start(&config, &box->queue);
+}
+
+int blk_box_start_queue(struct blk_box *box, unsigned busy_poll_us)
+{
+	return box_start_queue(box, busy_poll_us, false);
+}
+
+int blk_box_attach_queue(struct blk_box *box)
+{
+	return box_start_queue(box, 0, true);
 }
 
 void blk_box_start(struct blk_box *box, const struct blk_box_options *opt)
@@ -149,6 +184,7 @@ void blk_box_finish(struct blk_box *box)
 {
 	queue_stop(box->queue);
 	disk_image_close(&box->image);
+	free(box->journal);
 	close(box->fault_fd);
 	close(box->to_front_fd);
 	close(box->to_back_fd);

@@ -28,7 +28,13 @@ struct blk_box {
 	int to_front_fd;
 	int fault_fd;
 	struct disk_image image;
+	enum pages_mode mode;
+	unsigned nr_persistent;
+	struct request_limits limits;
+	struct limit limit;
+	struct journal *journal; /* the queues' */
 	struct stats stats;
+	struct stats_times times;
 	struct queue *queue;
 };
 
@@ -39,6 +45,9 @@ struct blk_box_options {
 	bool readonly;
 	enum disk_direct direct;
 	unsigned busy_poll_us;
+	enum pages_mode mode;
+	unsigned nr_persistent; /* PAGES_PERSISTENT */
+	unsigned max_segments;  /* of indirect requests; 0: not offered */
 };
 
 /* Everything but the queue; the image is a temporary file full of zeroes. Aborts when that cannot be had. */
@@ -47,6 +56,8 @@ void blk_box_finish(struct blk_box *box);
 /* For io_init. */
 struct io_config blk_box_io_config(struct blk_box *box);
 int blk_box_start_queue(struct blk_box *box, unsigned busy_poll_us);
+/* The same for a ring that another queue served before. */
+int blk_box_attach_queue(struct blk_box *box);
 /* init and start_queue, which must work. */
 void blk_box_start(struct blk_box *box, const struct blk_box_options *opt);
 

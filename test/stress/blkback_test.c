@@ -96,7 +96,8 @@ static void guest_receive(struct guest *g)
 	assert_int_equal(rsp.status, BLKIF_RSP_OKAY);
 	for (unsigned i = 0; i < g->place[place].nr_pages; i++) {
 		/* Answered means let go: the pages are the guest's again. */
-		assert_false(grant_table_in_use(g->box.grants.table, g->box.ref[place * MAX_PAGES + i]));
+		if (g->box.mode != PAGES_PERSISTENT)
+			assert_false(grant_table_in_use(g->box.grants.table, g->box.ref[place * MAX_PAGES + i]));
 		if (rsp.operation == BLKIF_OP_READ)
 			guest_check(g, place, i, g->stamp[g->place[place].block + i]);
 		g->is_busy[g->place[place].block + i] = false;
@@ -105,9 +106,14 @@ static void guest_receive(struct guest *g)
 	g->nr_in_flight--;
 }
 
-static void guest_run(const struct disk_engine *engine, unsigned busy_poll_us, uint32_t seed)
+static void guest_run(const struct disk_engine *engine, enum pages_mode mode, unsigned busy_poll_us, uint32_t seed)
 {
-	struct blk_box_options opt = {.engine = engine, .ring_pages = 1, .sectors = SECTORS, .busy_poll_us = busy_poll_us};
+	struct blk_box_options opt = {.engine = engine,
+				      .ring_pages = 1,
+				      .sectors = SECTORS,
+				      .busy_poll_us = busy_poll_us,
+				      .mode = mode,
+				      .nr_persistent = DEPTH}; /* half of what the guest uses */
 	struct guest *g = calloc(1, sizeof(*g));
 
 	assert_non_null(g);
@@ -130,7 +136,7 @@ static void guest_run(const struct disk_engine *engine, unsigned busy_poll_us, u
 	queue_stop(g->box.queue);
 	g->box.queue = NULL;
 	assert_int_equal(g->box.stats.reads + g->box.stats.writes + g->box.stats.flushes, REQUESTS);
-	assert_int_equal(g->box.stats.io_errors + g->box.stats.grant_errors, 0);
+	assert_int_equal(g->box.stats.read_errors + g->box.stats.write_errors + g->box.stats.flush_errors + g->box.stats.grant_errors, 0);
 	assert_false(blk_box_grants_in_use(&g->box));
 	blk_box_finish(&g->box);
 	free(g);
@@ -138,20 +144,32 @@ static void guest_run(const struct disk_engine *engine, unsigned busy_poll_us, u
 
 static void memory_engine_loses_and_mixes_nothing(void **state)
 {
-	guest_run(&disk_mem, 0, 1);
-	guest_run(&disk_mem, 50, 2);
+	guest_run(&disk_mem, PAGES_MAP, 0, 1);
+	guest_run(&disk_mem, PAGES_MAP, 50, 2);
 }
 
 static void uring_engine_loses_and_mixes_nothing(void **state)
 {
-	guest_run(&disk_uring, 0, 3);
-	guest_run(&disk_uring, 50, 4);
+	guest_run(&disk_uring, PAGES_MAP, 0, 3);
+	guest_run(&disk_uring, PAGES_MAP, 50, 4);
 }
 
 static void aio_engine_loses_and_mixes_nothing(void **state)
 {
-	guest_run(&disk_aio, 0, 5);
-	guest_run(&disk_aio, 50, 6);
+	guest_run(&disk_aio, PAGES_MAP, 0, 5);
+	guest_run(&disk_aio, PAGES_MAP, 50, 6);
+}
+
+static void copied_pages_are_not_mixed(void **state)
+{
+	guest_run(&disk_mem, PAGES_COPY, 0, 7);
+	guest_run(&disk_uring, PAGES_COPY, 50, 8);
+}
+
+static void persistent_pages_are_not_mixed(void **state)
+{
+	guest_run(&disk_mem, PAGES_PERSISTENT, 0, 9);
+	guest_run(&disk_uring, PAGES_PERSISTENT, 50, 10);
 }
 
 int main(void)
@@ -160,6 +178,8 @@ int main(void)
 		cmocka_unit_test(memory_engine_loses_and_mixes_nothing),
 		cmocka_unit_test(uring_engine_loses_and_mixes_nothing),
 		cmocka_unit_test(aio_engine_loses_and_mixes_nothing),
+		cmocka_unit_test(copied_pages_are_not_mixed),
+		cmocka_unit_test(persistent_pages_are_not_mixed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

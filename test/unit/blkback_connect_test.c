@@ -31,6 +31,7 @@ static struct {
 	evtchn_port_t port;
 	int map_error, bind_error, peer_error;
 	int event_fd;
+	bool is_map_dear;
 } world;
 
 static void set(const char *dir, const char *key, const char *value)
@@ -185,6 +186,16 @@ unsigned hv_peer_unmap(struct hv_peer *peer, const grant_handle_t handles[], uns
 	return 0;
 }
 
+unsigned hv_peer_copy(struct hv_peer *peer, struct grant_copy_op ops[], unsigned n)
+{
+	return n;
+}
+
+bool hv_map_is_cheap(const struct hv *hv)
+{
+	return !world.is_map_dear;
+}
+
 unsigned hv_peer_ram(const struct hv_peer *peer, struct iovec ram[GATE_MAX_EXTENTS])
 {
 	return 0;
@@ -217,8 +228,9 @@ static void rig_start(struct rig *r)
 	assert_int_equal(ftruncate(fd, 1 << 20), 0);
 	close(fd);
 	world.event_fd = eventfd(0, EFD_NONBLOCK);
-	r->options = (struct blkback_options){.disk.engine = &disk_mem};
-	r->vbd = (struct vbd){.options = &r->options, .fault_fd = -1, .domid = 3, .devid = 51712};
+	r->options = (struct blkback_options)BLKBACK_OPTIONS;
+	r->options.disk.engine = &disk_mem;
+	assert_int_equal(vbd_init(&r->vbd, &r->options, -1, 3, 51712), 0);
 	r->h = (struct handshake){.other_domid = 3, .devid = 51712, .priv = &r->vbd};
 	strcpy(r->h.own_path, BACK);
 	strcpy(r->h.other_path, FRONT);
@@ -236,8 +248,7 @@ static void rig_stop(struct rig *r)
 	assert_int_equal(world.nr_mapped, 0);
 	assert_int_equal(world.nr_ports, 0);
 	assert_int_equal(world.nr_peers, 0);
-	if (r->vbd.is_image_open)
-		disk_image_close(&r->vbd.image);
+	vbd_finish(&r->vbd);
 	close(world.event_fd);
 	unlink(r->image);
 }
@@ -250,11 +261,10 @@ static void a_good_front_end_is_connected(void **state)
 	assert_int_equal(vbd_driver.offer(&r.h), 0);
 	assert_string_equal(get(BACK "/feature-flush-cache"), "1");
 	assert_string_equal(get(BACK "/max-ring-page-order"), "4");
-	assert_null(get(BACK "/feature-barrier"));
-	assert_null(get(BACK "/feature-discard"));
-	assert_null(get(BACK "/feature-persistent"));
-	assert_null(get(BACK "/feature-max-indirect-segments"));
-	assert_null(get(BACK "/multi-queue-max-queues"));
+	assert_string_equal(get(BACK "/feature-barrier"), "1");
+	assert_string_equal(get(BACK "/feature-persistent"), "1");
+	assert_string_equal(get(BACK "/feature-max-indirect-segments"), "256");
+	assert_string_equal(get(BACK "/multi-queue-max-queues"), "4");
 	assert_int_equal(vbd_driver.connect(&r.h), 0);
 	assert_string_equal(get(BACK "/sectors"), "2048");
 	assert_string_equal(get(BACK "/sector-size"), "512");
@@ -312,7 +322,8 @@ static void what_a_front_end_may_leave_out_is_not_missed(void **state)
 	static const struct {
 		const char *key, *value;
 	} cases[] = {
-		{"protocol", NULL}, {"multi-queue-num-queues", "1"}, {"ring-page-order", "0"}, {"feature-persistent", "1"}};
+		{"protocol", NULL},      {"multi-queue-num-queues", "1"}, {"ring-page-order", "0"},
+		    {"feature-persistent", "1"}, {"protocol", "x86_32-abi"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct rig r;
@@ -342,9 +353,11 @@ static void a_bad_front_end_is_told_what_is_wrong(void **state)
 		{"ring-page-order", "18446744073709551615", "ring-page-order"},
 		{"ring-page-order", "x", "ring-page-order"},
 		{"ring-page-order", "1", "ring-ref0"},
-		{"protocol", "x86_32-abi", "use x86_64-abi"},
+		{"protocol", "arm-abi", "use x86_64-abi"},
 		{"protocol", "", "use x86_64-abi"},
-		{"multi-queue-num-queues", "2", "multi-queue-num-queues"},
+		{"multi-queue-num-queues", "5", "multi-queue-num-queues"},
+		{"multi-queue-num-queues", "x", "multi-queue-num-queues"},
+		{"multi-queue-num-queues", "2", "queue-0/ring-ref"},
 		{"multi-queue-num-queues", "0", "multi-queue-num-queues"},
 	};
 
@@ -357,7 +370,7 @@ static void a_bad_front_end_is_told_what_is_wrong(void **state)
 		assert_true(vbd_driver.connect(&r.h) < 0);
 		if (!strstr(world.said, cases[i].says))
 			fail_msg("%s=%s: \"%s\"", cases[i].key, cases[i].value ? cases[i].value : "(none)", world.said);
-		assert_null(r.vbd.queue);
+		assert_null(r.vbd.link);
 		rig_stop(&r);
 	}
 }

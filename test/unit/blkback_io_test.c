@@ -157,7 +157,7 @@ static void answers_come_as_the_engine_finishes_with_their_own_status(void **sta
 	rig_expect(&r, 101, BLKIF_OP_WRITE, BLKIF_RSP_ERROR);
 	rig_expect(&r, 102, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 	rig_expect(&r, 100, BLKIF_OP_WRITE, BLKIF_RSP_ERROR);
-	assert_int_equal(r.box.stats.io_errors, 2);
+	assert_int_equal(r.box.stats.write_errors, 2);
 	assert_int_equal(r.box.stats.writes, 1);
 	rig_stop(&r);
 }
@@ -219,17 +219,17 @@ static void no_byte_of_an_answer_is_left_unwritten(void **state)
 	struct rig r;
 
 	rig_start(&r, 1, false);
-	rig_put(&r, BLKIF_OP_DISCARD, UINT64_C(0x1122334455667788), 0, 0, 0);
+	rig_put(&r, BLKIF_OP_RESERVED_1, UINT64_C(0x1122334455667788), 0, 0, 0);
 	blk_box_push(&r.box);
 	at = (unsigned char *)&r.box.front.sh->slot[0];
 	assert_int_equal(io_take(&r.io), 1);
 	memset(&rsp, 0, sizeof(rsp));
 	rsp.id = UINT64_C(0x1122334455667788);
-	rsp.operation = BLKIF_OP_DISCARD;
+	rsp.operation = BLKIF_OP_RESERVED_1;
 	rsp.status = BLKIF_RSP_EOPNOTSUPP;
 	assert_memory_equal(at, &rsp, sizeof(rsp));
 	io_answer(&r.io);
-	rig_expect(&r, rsp.id, BLKIF_OP_DISCARD, BLKIF_RSP_EOPNOTSUPP);
+	rig_expect(&r, rsp.id, BLKIF_OP_RESERVED_1, BLKIF_RSP_EOPNOTSUPP);
 	rig_stop(&r);
 }
 

@@ -1,0 +1,214 @@
+/*
+ * blkback/pages.c - where the data of a request lies while the engine works on it.   [hot]
+ *
+ * Trusts   no grant ref: every map and copy has its own status.
+ * Runs in  the queue's thread. No lock, no allocation; the system calls are the hypervisor's.
+ */
+#include "blkback/pages.h"
+
+static size_t segment_bytes(const struct page_segment *seg)
+{
+	return (size_t)(seg->last_sect - seg->first_sect + 1u) * BLKIF_SECTOR_BYTES;
+}
+
+/* ---- copies ---- */
+
+/* Runs what was planned, and tells each lot whose done came whether its copies went well. */
+static void copy_run(struct pages *pg)
+{
+	unsigned failed = pg->nr_copy ? hv_peer_copy(pg->peer, pg->copy, pg->nr_copy) : 0;
+
+	for (unsigned i = 0; failed && i < pg->nr_copying; i++) {
+		struct pages_lot *lot = pg->copying[i];
+
+		for (unsigned s = 0; s < lot->nr_segments; s++)
+			lot->is_bad |= pg->copy[lot->op_at + s].status != GNTST_okay;
+	}
+	pg->nr_copying = 0;
+	pg->nr_copy = 0;
+}
+
+/* One operation for each segment, which lie in the buffer one after the other. */
+static void copy_plan(struct pages *pg, struct pages_lot *lot, bool to_peer)
+{
+	char *at = lot->buffer;
+
+	lot->op_at = pg->nr_copy;
+	for (unsigned i = 0; i < lot->nr_segments; i++) {
+		const struct page_segment *seg = &lot->segment[i];
+		size_t bytes = segment_bytes(seg);
+
+		pg->copy[pg->nr_copy++] = (struct grant_copy_op){
+			.local = at,
+			.ref = seg->ref,
+			.offset = (uint16_t)(seg->first_sect * BLKIF_SECTOR_BYTES),
+			.len = (uint16_t)bytes,
+			.to_peer = to_peer,
+		};
+		at += bytes;
+	}
+}
+
+static bool copy_ready(struct pages *pg, struct pages_lot *lot)
+{
+	for (unsigned i = 0; i < lot->nr_segments && !lot->is_read; i++)
+		lot->is_bad |= pg->copy[lot->op_at + i].status != GNTST_okay;
+	lot->iov[0] = (struct iovec){lot->buffer, lot->bytes};
+	lot->nr_iov = 1;
+	return !lot->is_bad;
+}
+
+/* ---- maps ---- */
+
+static void unmap_run(struct pages *pg)
+{
+	if (pg->nr_unmap)
+		hv_peer_unmap(pg->peer, pg->unmap, pg->nr_unmap);
+	pg->nr_unmap = 0;
+}
+
+static void unmap_later(struct pages *pg, grant_handle_t handle)
+{
+	if (pg->nr_unmap == pg->max_batch)
+		unmap_run(pg);
+	pg->unmap[pg->nr_unmap++] = handle;
+}
+
+static void segment_release(struct pages *pg, const struct page_segment *seg)
+{
+	if (seg->kept != PERSISTENT_NONE)
+		persistent_put(&pg->persistent, seg->kept, pg->now_ns);
+	else
+		unmap_later(pg, seg->handle);
+}
+
+static void map_plan(struct pages *pg, struct pages_lot *lot)
+{
+	lot->op_at = pg->nr_map;
+	for (unsigned i = 0; i < lot->nr_segments; i++) {
+		struct page_segment *seg = &lot->segment[i];
+
+		seg->kept = PERSISTENT_NONE;
+		if (pg->mode == PAGES_PERSISTENT)
+			seg->kept = persistent_get(&pg->persistent, seg->ref);
+		if (seg->kept == PERSISTENT_NONE)
+			/* Kept pages serve reads as well as writes. */
+			pg->map[pg->nr_map++] = (struct hv_map_op){
+				.ref = seg->ref, .readonly = !lot->is_read && pg->mode == PAGES_MAP};
+	}
+}
+
+/* A fresh mapping is kept, if there is room. */
+static void segment_keep(struct pages *pg, struct page_segment *seg, const struct hv_map_op *op)
+{
+	grant_handle_t evicted;
+	bool has_evicted;
+
+	seg->handle = op->handle;
+	if (pg->mode != PAGES_PERSISTENT)
+		return;
+	seg->kept = persistent_add(&pg->persistent, seg->ref, op->handle, op->page, &has_evicted, &evicted);
+	if (has_evicted)
+		unmap_later(pg, evicted);
+}
+
+/* Adds bytes at p; pages that follow each other in memory become one piece. */
+static void add_piece(struct pages_lot *lot, char *p, size_t bytes)
+{
+	struct iovec *last = lot->nr_iov ? &lot->iov[lot->nr_iov - 1] : NULL;
+
+	if (last && (char *)last->iov_base + last->iov_len == p)
+		last->iov_len += bytes;
+	else
+		lot->iov[lot->nr_iov++] = (struct iovec){p, bytes};
+}
+
+static bool map_ready(struct pages *pg, struct pages_lot *lot)
+{
+	const struct hv_map_op *op = &pg->map[lot->op_at];
+	unsigned held = 0;
+
+	lot->nr_iov = 0;
+	for (unsigned i = 0; i < lot->nr_segments; i++) {
+		struct page_segment seg = lot->segment[i];
+		void *page;
+
+		if (seg.kept != PERSISTENT_NONE) {
+			page = persistent_page(&pg->persistent, seg.kept);
+		} else if (op->status == GNTST_okay) {
+			page = op->page;
+			segment_keep(pg, &seg, op++);
+		} else {
+			lot->is_bad = true;
+			op++;
+			continue;
+		}
+		lot->segment[held++] = seg; /* those that are held come first: all of them, when all went well */
+		add_piece(lot, (char *)page + seg.first_sect * BLKIF_SECTOR_BYTES, segment_bytes(&seg));
+	}
+	for (unsigned i = 0; lot->is_bad && i < held; i++)
+		segment_release(pg, &lot->segment[i]);
+	return !lot->is_bad;
+}
+
+/* ---- the four steps ---- */
+
+void pages_plan(struct pages *pg, struct pages_lot *lot, bool is_read)
+{
+	lot->is_read = is_read;
+	lot->is_bad = false;
+	lot->bytes = 0;
+	for (unsigned i = 0; i < lot->nr_segments; i++)
+		lot->bytes += (uint32_t)segment_bytes(&lot->segment[i]);
+	if (pg->mode != PAGES_COPY)
+		map_plan(pg, lot);
+	else if (!is_read)
+		copy_plan(pg, lot, false);
+}
+
+void pages_fetch(struct pages *pg)
+{
+	if (pg->nr_map)
+		hv_peer_map(pg->peer, pg->map, pg->nr_map);
+	if (pg->nr_copy)
+		hv_peer_copy(pg->peer, pg->copy, pg->nr_copy);
+	pg->nr_map = pg->nr_copy = 0;
+}
+
+bool pages_ready(struct pages *pg, struct pages_lot *lot)
+{
+	return pg->mode == PAGES_COPY ? copy_ready(pg, lot) : map_ready(pg, lot);
+}
+
+void pages_done(struct pages *pg, struct pages_lot *lot, bool is_good)
+{
+	if (pg->mode != PAGES_COPY) {
+		for (unsigned i = 0; i < lot->nr_segments; i++)
+			segment_release(pg, &lot->segment[i]);
+		return;
+	}
+	if (!lot->is_read || !is_good)
+		return;
+	if (pg->nr_copy + lot->nr_segments > pg->max_batch)
+		copy_run(pg);
+	copy_plan(pg, lot, true);
+	pg->copying[pg->nr_copying++] = lot;
+}
+
+void pages_settle(struct pages *pg)
+{
+	copy_run(pg);
+	unmap_run(pg);
+}
+
+unsigned pages_drop_unused(struct pages *pg)
+{
+	uint64_t before = pg->now_ns > pg->unused_ns ? pg->now_ns - pg->unused_ns : 0;
+
+	unmap_run(pg);
+	do {
+		pg->nr_unmap = persistent_drop_unused(&pg->persistent, before, pg->unmap, pg->max_batch);
+		unmap_run(pg);
+	} while (pg->persistent.oldest != PERSISTENT_NONE && pg->persistent.pages[pg->persistent.oldest].unused_since_ns < before);
+	return pg->persistent.nr;
+}
