@@ -153,6 +153,7 @@ static void connect_disconnect(struct handshake *h)
 
 	if (!d->vif.nr_queues)
 		return;
+	capture_server_forget_port(d->nb->capture_server, &d->bridge_port);
 	worker_detach(d->nb->worker, &d->worker_port);
 	device_port_undo(d);
 	device_queues_drop(d);
@@ -195,6 +196,7 @@ static void connect_remove(struct xenbus *bus, void *priv)
 {
 	struct device *d = priv;
 
+	capture_server_forget_device(d->nb->capture_server, d);
 	stats_add(&d->nb->gone, &d->vif);
 	TAILQ_REMOVE(&d->nb->devices, d, all);
 	free(d);

@@ -212,6 +212,9 @@ static int serve_vifs(struct netback *nb, char *why)
 	for (unsigned i = 0; i < nb->nr_ports; i++)
 		log_info("port %s is on bridge %s, frames up to %u bytes", nb->ports[i].port->name, nb->opt.bridge,
 			 nb->ports[i].port->bridge_port.max_frame);
+	err = capture_server_create(nb, &nb->capture_server);
+	if (err)
+		log_warn("no socket for sluice capture: %s", strerror(-err));
 	on_xenbus(nb, 0); /* what is there already */
 	return 0;
 }
@@ -275,6 +278,8 @@ void netback_destroy(struct netback *nb)
 {
 	if (!nb)
 		return;
+	capture_server_destroy(nb->capture_server);
+	nb->capture_server = NULL;
 	loop_remove(nb->xenbus_source);
 	loop_remove(nb->fault_source);
 	if (nb->xenbus)

@@ -7,6 +7,7 @@
 #define SLUICE_NETBACK_NETBACK_PRIV_H
 
 #include "hv/xenbus.h"
+#include "netback/capture_server.h"
 #include "netback/netback.h"
 #include "netback/vif_port.h"
 #include "netback/worker.h"
@@ -37,6 +38,7 @@ struct netback {
 	struct rte_mempool *flat_pool;
 	struct worker *worker;
 	struct xenbus *xenbus;
+	struct capture_server *capture_server; /* NULL: no captures can be asked for */
 	struct loop_source *xenbus_source, *fault_source, *linger_timer;
 	unsigned nr_ports;
 	struct netback_port ports[NETBACK_MAX_PORTS];
