@@ -85,7 +85,7 @@ static int read_queue(struct handshake *h, const char *dir, struct vif_keys *key
 static int read_queues(struct handshake *h, unsigned max_queues, struct vif_wishes *wishes)
 {
 	uint32_t nr = 1;
-	char dir[16] = "";
+	char dir[24] = "";
 	int err = number(h, "", "multi-queue-num-queues", &nr);
 
 	if ((err && err != -ENOENT) || nr == 0 || nr > max_queues) {
