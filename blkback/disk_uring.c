@@ -38,10 +38,12 @@
 struct uring_queue {
 	struct disk_queue base;
 	struct io_uring ring;
+	bool is_open; /* the ring */
 	const struct disk_image *image;
 	int fd;           /* of the image: a number, or its index when fd_flags is IOSQE_FIXED_FILE */
 	uint8_t fd_flags;
 	bool is_polled;   /* completions are looked for: no SQE but reads and writes */
+	bool is_refused;  /* which the device cannot: another ring will be made when this one is empty */
 	bool has_discard; /* the kernel discards on block devices asynchronously, as far as we know */
 	int error;        /* the ring is broken */
 	unsigned max_in_kernel; /* more could overflow the completion ring */
@@ -51,6 +53,11 @@ struct uring_queue {
 	struct disk_fifo waiting; /* for room in the ring */
 	struct disk_fifo sync;    /* for a system call */
 	struct uring_ram ram;
+	/* For the next ring. */
+	unsigned depth;
+	const uint32_t *ram_epoch;
+	unsigned nr_memory;
+	struct iovec memory[GATE_MAX_EXTENTS];
 };
 
 /* ---- setting up --------------------------------------------------------------------------------------------------- */
@@ -86,56 +93,18 @@ static int uring_init(struct io_uring *ring, unsigned entries, unsigned want)
 	return err;
 }
 
-/* Reads one sector the way the guest's requests will be: not every device can be polled. 0 or -errno. */
-static int uring_try_read(struct io_uring *ring, const struct disk_image *image)
+static int uring_set_up(struct uring_queue *q)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-	struct io_uring_cqe *cqe;
-	void *page = NULL;
-	int err;
+	unsigned entries = q->depth + DISK_NR_WAKE_FDS, submit = q->image->is_polled_submit ? IORING_SETUP_SQPOLL : 0;
+	int err = -EOPNOTSUPP;
 
-	if (posix_memalign(&page, PAGE_BYTES, PAGE_BYTES))
-		return -ENOMEM;
-	io_uring_prep_read(sqe, image->fd, page, image->sector_bytes, 0);
-	err = io_uring_submit(ring);
-	if (err >= 0)
-		err = io_uring_wait_cqe(ring, &cqe);
-	if (err >= 0) {
-		err = cqe->res < 0 ? cqe->res : 0;
-		io_uring_cqe_seen(ring, cqe);
-	}
-	free(page);
-	return err;
-}
-
-static int uring_init_polled(struct uring_queue *q, unsigned entries, unsigned want)
-{
-	int err;
-
-	if (!q->image->is_direct) {
-		log_info("io_uring: completions cannot be polled for without O_DIRECT; going on without");
-		return -EOPNOTSUPP;
-	}
-	err = uring_init(&q->ring, entries, want);
-	if (!err) {
-		err = uring_try_read(&q->ring, q->image);
-		if (err)
-			io_uring_queue_exit(&q->ring);
-	}
-	if (err)
-		log_info("io_uring: the image's device cannot be polled for completions (%s); going on without", strerror(-err));
+	if (q->is_polled)
+		err = uring_init(&q->ring, entries, IORING_SETUP_IOPOLL | submit);
+	if (err && q->is_polled)
+		log_info("io_uring: the kernel does not let completions be polled for (%s); going on without", strerror(-err));
 	q->is_polled = !err;
-	return err;
-}
-
-static int uring_set_up(struct uring_queue *q, unsigned entries)
-{
-	unsigned submit = q->image->is_polled_submit ? IORING_SETUP_SQPOLL : 0;
-	int err;
-
-	if (q->image->is_polled_complete && !uring_init_polled(q, entries, IORING_SETUP_IOPOLL | submit))
-		return 0;
-	err = uring_init(&q->ring, entries, submit);
+	if (err)
+		err = uring_init(&q->ring, entries, submit);
 	if (err && submit) {
 		log_info("io_uring: the kernel gives no thread that submits (%s); going on without", strerror(-err));
 		err = uring_init(&q->ring, entries, 0);
@@ -143,15 +112,42 @@ static int uring_set_up(struct uring_queue *q, unsigned entries)
 	return err;
 }
 
-static void uring_register(struct uring_queue *q, const struct disk_queue_config *config)
+static int uring_open(struct uring_queue *q)
 {
+	int err = uring_set_up(q);
+
+	q->is_open = !err;
+	if (err)
+		return err;
+	q->max_in_kernel = q->ring.cq.ring_entries - DISK_NR_WAKE_FDS;
 	io_uring_register_ring_fd(&q->ring); /* best effort: saves a look-up on every enter */
 	q->fd = q->image->fd;
+	q->fd_flags = 0;
 	if (io_uring_register_files(&q->ring, &q->fd, 1) == 0) {
 		q->fd = 0;
 		q->fd_flags = IOSQE_FIXED_FILE;
 	}
-	uring_ram_init(&q->ram, &q->ring, config->ram, config->nr_ram, config->ram_epoch);
+	uring_ram_init(&q->ram, &q->ring, q->memory, q->nr_memory, q->ram_epoch);
+	return 0;
+}
+
+static void uring_close(struct uring_queue *q)
+{
+	if (!q->is_open)
+		return;
+	q->is_open = false;
+	/* The kernel takes a ring apart some time after it was closed; the image is let go of now. */
+	if (q->fd_flags & IOSQE_FIXED_FILE)
+		io_uring_unregister_files(&q->ring);
+	uring_ram_finish(&q->ram);
+	io_uring_queue_exit(&q->ring);
+}
+
+static void uring_free(struct uring_queue *q)
+{
+	disk_fifo_finish(&q->sync);
+	disk_fifo_finish(&q->waiting);
+	free(q);
 }
 
 static int uring_create(const struct disk_queue_config *config, struct disk_queue **out)
@@ -166,37 +162,41 @@ static int uring_create(const struct disk_queue_config *config, struct disk_queu
 		return -ENOMEM;
 	q->base.engine = &disk_uring;
 	q->image = config->image;
+	q->depth = config->depth;
 	q->has_discard = q->image->is_block;
+	q->is_polled = q->image->is_polled_complete && q->image->is_direct;
+	if (q->image->is_polled_complete && !q->is_polled)
+		log_info("io_uring: completions cannot be polled for without O_DIRECT; going on without");
+	q->nr_memory = config->nr_ram < GATE_MAX_EXTENTS ? config->nr_ram : GATE_MAX_EXTENTS;
+	for (unsigned i = 0; i < q->nr_memory; i++)
+		q->memory[i] = config->ram[i];
+	q->ram_epoch = config->ram_epoch;
 	disk_wake_init(&q->wake, config);
-	if (disk_fifo_init(&q->waiting, config->depth) || disk_fifo_init(&q->sync, config->depth))
-		goto free_queue;
-	err = uring_set_up(q, config->depth + DISK_NR_WAKE_FDS);
-	if (err)
-		goto free_queue;
-	q->max_in_kernel = q->ring.cq.ring_entries - DISK_NR_WAKE_FDS;
-	uring_register(q, config);
+	if (!disk_fifo_init(&q->waiting, config->depth) && !disk_fifo_init(&q->sync, config->depth))
+		err = uring_open(q);
+	if (err) {
+		uring_free(q);
+		return err;
+	}
 	*out = &q->base;
 	return 0;
-
-free_queue:
-	disk_fifo_finish(&q->sync);
-	disk_fifo_finish(&q->waiting);
-	free(q);
-	return err;
 }
 
 static void uring_destroy(struct disk_queue *queue)
 {
 	struct uring_queue *q = (struct uring_queue *)queue;
 
-	/* The kernel takes a ring apart some time after it was closed; the image is let go of now. */
-	if (q->fd_flags & IOSQE_FIXED_FILE)
-		io_uring_unregister_files(&q->ring);
-	uring_ram_finish(&q->ram);
-	io_uring_queue_exit(&q->ring);
-	disk_fifo_finish(&q->sync);
-	disk_fifo_finish(&q->waiting);
-	free(q);
+	uring_close(q);
+	uring_free(q);
+}
+
+/* The device said to the first I/O that it cannot be polled; none is in the kernel any more. */
+static void uring_stop_polling(struct uring_queue *q)
+{
+	log_info("io_uring: the image's device cannot be polled for completions; going on without");
+	uring_close(q);
+	q->is_polled = q->is_refused = false;
+	q->error = uring_open(q);
 }
 
 /* ---- submitting --------------------------------------------------------------------------------------------------- */
@@ -241,7 +241,8 @@ static bool uring_is_sync(const struct uring_queue *q, const struct disk_io *io)
 /* false: the ring is full. */
 static bool uring_put(struct uring_queue *q, struct disk_io *io)
 {
-	struct io_uring_sqe *sqe = q->in_kernel < q->max_in_kernel ? io_uring_get_sqe(&q->ring) : NULL;
+	bool has_room = q->in_kernel < q->max_in_kernel && !q->is_refused;
+	struct io_uring_sqe *sqe = has_room ? io_uring_get_sqe(&q->ring) : NULL;
 
 	if (!sqe)
 		return false;
@@ -280,6 +281,10 @@ static void uring_enter(struct uring_queue *q)
 {
 	int err = 0;
 
+	if (q->is_refused && !q->in_kernel)
+		uring_stop_polling(q);
+	if (q->error)
+		return;
 	while (disk_fifo_count(&q->waiting) && uring_put(q, disk_fifo_peek(&q->waiting, 0)))
 		disk_fifo_take(&q->waiting);
 	if (io_uring_sq_ready(&q->ring))
@@ -305,7 +310,9 @@ static bool uring_complete(struct uring_queue *q, struct disk_io *io, int result
 		uring_submit(&q->base, io);
 		return false;
 	}
-	if (disk_io_answer(io, result))
+	if (q->is_polled && result == -EOPNOTSUPP)
+		q->is_refused = true;
+	else if (disk_io_answer(io, result))
 		return true;
 	uring_submit(&q->base, io);
 	return false;
@@ -338,7 +345,7 @@ static struct disk_io *uring_take_back(struct uring_queue *q)
 	struct io_uring_sq *sq = &q->ring.sq;
 
 	/* The kernel is told of these only in io_uring_enter, which is no more called to submit; a thread of its own sees them. */
-	while (!(q->ring.flags & IORING_SETUP_SQPOLL) && sq->sqe_tail != load_acquire(sq->khead)) {
+	while (q->is_open && !(q->ring.flags & IORING_SETUP_SQPOLL) && sq->sqe_tail != load_acquire(sq->khead)) {
 		uint64_t data = sq->sqes[--sq->sqe_tail & sq->ring_mask].user_data;
 
 		if (data < URING_MAX_TAG)
