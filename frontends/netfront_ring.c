@@ -135,7 +135,7 @@ static uint16_t tx_flags(const struct netfront_meta *meta)
 	return flags;
 }
 
-/* Copies one frame into free pages and puts its chain of requests; there are enough free slots. */
+/* Copies one frame into free pages and puts its chain of requests; there are enough free slots. Without pieces: it is there. */
 static void put_chain(struct netfront_ring *r, const struct iovec *piece, uint32_t left, const struct netfront_meta *meta)
 {
 	uint32_t size = left; /* the first slot says the whole frame's, later ones their own */
@@ -144,11 +144,12 @@ static void put_chain(struct netfront_ring *r, const struct iovec *piece, uint32
 
 	do {
 		uint16_t id = r->tx_free[--r->nr_tx_free];
-		uint32_t offset = left <= COLOUR_BYTES ? (id % COLOUR_LINES) * 64u : 0;
+		uint32_t offset = piece && left <= COLOUR_BYTES ? (id % COLOUR_LINES) * 64u : 0;
 		uint32_t bytes = left < PAGE_BYTES ? left : PAGE_BYTES;
 		struct netif_tx_request req = {.gref = r->tx_refs[id], .offset = (uint16_t)offset, .id = id};
 
-		fill_page(r->tx_pages + pages_to_bytes(id) + offset, bytes, &piece, &done);
+		if (piece)
+			fill_page(r->tx_pages + pages_to_bytes(id) + offset, bytes, &piece, &done);
 		left -= bytes;
 		req.size = (uint16_t)size;
 		req.flags = flags | (left ? NETTXF_more_data : 0);
@@ -199,6 +200,26 @@ bool netfront_ring_put(struct netfront_ring *r, const struct iovec pieces[], uin
 	r->count.tx_packets++;
 	r->count.tx_bytes += bytes;
 	return true;
+}
+
+unsigned netfront_ring_reserve(struct netfront_ring *r, struct iovec pieces[NETFRONT_MAX_CHAIN], uint32_t bytes)
+{
+	unsigned pages = (unsigned)bytes_to_pages(bytes < r->max_frame ? bytes : r->max_frame);
+
+	if (r->broken || pages > r->nr_tx_free || pages + 1 > netif_txr_front_free(&r->tx))
+		return 0;
+	for (unsigned i = 0; i < pages; i++)
+		pieces[i] = (struct iovec){r->tx_pages + pages_to_bytes(r->tx_free[r->nr_tx_free - 1 - i]), PAGE_BYTES};
+	return pages;
+}
+
+void netfront_ring_put_reserved(struct netfront_ring *r, uint32_t bytes, const struct netfront_meta *meta)
+{
+	if (!is_acceptable(r, bytes, meta))
+		return;
+	put_chain(r, NULL, bytes, meta);
+	r->count.tx_packets++;
+	r->count.tx_bytes += bytes;
 }
 
 bool netfront_ring_mcast(struct netfront_ring *r, const uint8_t mac[6], bool add)
@@ -409,6 +430,21 @@ void netfront_ring_copy(struct netfront_ring *r, void *to, uint32_t bytes)
 			r->copied_bytes = 0;
 		}
 	}
+}
+
+unsigned netfront_ring_pieces(const struct netfront_ring *r, uint32_t skip, struct iovec pieces[NETFRONT_MAX_CHAIN])
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->frame.nr_fragments; i++) {
+		const struct netfront_fragment *f = &r->frame.fragment[i];
+		uint32_t now = skip < f->len ? skip : f->len;
+
+		skip -= now;
+		if (now < f->len)
+			pieces[n++] = (struct iovec){r->rx_pages_sh + pages_to_bytes(f->slot) + f->offset + now, f->len - now};
+	}
+	return n;
 }
 
 unsigned netfront_ring_rx(struct netfront_ring *r, struct netfront_packet pkts[], unsigned n, bool *wake)

@@ -163,6 +163,12 @@ unsigned netfront_ring_rx(struct netfront_ring *r, struct netfront_packet pkts[]
  * or broken. Reclaim before.
  */
 bool netfront_ring_put(struct netfront_ring *r, const struct iovec pieces[], uint32_t bytes, const struct netfront_meta *meta);
+/*
+ * The same without a copy here: the pages that the next frame of at most bytes bytes will lie in, for a read into them. Returns
+ * how many pieces; 0: the ring is full, or broken. Nothing happens until put_reserved says how long the frame has become.
+ */
+unsigned netfront_ring_reserve(struct netfront_ring *r, struct iovec pieces[NETFRONT_MAX_CHAIN], uint32_t bytes);
+void netfront_ring_put_reserved(struct netfront_ring *r, uint32_t bytes, const struct netfront_meta *meta);
 /* Adds an address to the list of wanted multicasts, or takes it off. Not yet pushed. False: no slot, or the back end keeps no list. */
 bool netfront_ring_mcast(struct netfront_ring *r, const uint8_t mac[6], bool add);
 /* Publishes what was put; true: send the event. */
@@ -172,6 +178,11 @@ bool netfront_ring_push(struct netfront_ring *r);
 const struct netfront_frame *netfront_ring_next(struct netfront_ring *r);
 /* Copies that frame's next bytes out; no more than it has. */
 void netfront_ring_copy(struct netfront_ring *r, void *to, uint32_t bytes);
+/*
+ * Where that frame's bytes from skip on lie, for a write from there. Returns how many pieces. The back end may change them at
+ * any time: only for somebody who copies them before he looks.
+ */
+unsigned netfront_ring_pieces(const struct netfront_ring *r, uint32_t skip, struct iovec pieces[NETFRONT_MAX_CHAIN]);
 /* The frame's pages may be posted again. */
 void netfront_ring_done(struct netfront_ring *r);
 /* The caller had no room for the frame: done, and counted as dropped. */
