@@ -118,8 +118,8 @@ unsigned xen_peer_map(struct hv_peer *peer, struct hv_map_op ops[], unsigned n);
 unsigned xen_peer_unmap(struct hv_peer *peer, const grant_handle_t handles[], unsigned n);
 /* Which of at most XEN_MAP_MAX refs are no good, and why: a GNTST_* for each, from a copy of one byte. Returns how many are bad. */
 unsigned xen_probe(struct xen_peer *p, const grant_ref_t refs[], unsigned n, int16_t status[]);
-/* The libraries' failure to map refs that are all good. */
-int16_t xen_map_status(int err);
+/* Why refs that can all be read cannot be mapped together: err is errno of the attempt. */
+int16_t xen_why_not_mapped(struct xen_peer *p, const grant_ref_t refs[], unsigned n, bool readonly, int err);
 void xen_slots_finish(struct xen_peer *p);
 
 /* xen_share.c */

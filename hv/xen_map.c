@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "hv/xen_hv.h"
@@ -32,12 +33,6 @@ unsigned xen_probe(struct xen_peer *p, const grant_ref_t refs[], unsigned n, int
 		bad += status[i] != GNTST_okay;
 	}
 	return bad;
-}
-
-/* gntdev says EINVAL for whatever the hypervisor answered; of good refs only the quota is left. */
-int16_t xen_map_status(int err)
-{
-	return err == EINVAL || err == ENOSPC || err == ENOMEM || err == E2BIG ? GNTST_no_space : GNTST_general_error;
 }
 
 /* ---- slots: handles ------------------------------------------------------------------------------------------------- */
@@ -111,6 +106,22 @@ static void *map_refs(struct xen_peer *p, uint32_t refs[], unsigned n, bool read
 	return base;
 }
 
+/* gntdev says EINVAL for whatever the hypervisor answered; of refs that are good and writable only the quota is left. */
+int16_t xen_why_not_mapped(struct xen_peer *p, const grant_ref_t refs[], unsigned n, bool readonly, int err)
+{
+	uint32_t copy[XEN_MAP_MAX];
+	void *base = NULL;
+
+	memcpy(copy, refs, n * sizeof(copy[0]));
+	if (!readonly)
+		base = map_refs(p, copy, n, true);
+	if (base) {
+		xengnttab_unmap(p->gnt, base, n);
+		return GNTST_permission_denied;
+	}
+	return err == EINVAL || err == ENOSPC || err == ENOMEM ? GNTST_no_space : GNTST_general_error;
+}
+
 /* All of them as one group, or none and errno. */
 static bool map_together(struct xen_peer *p, struct hv_map_op *ops[], unsigned n)
 {
@@ -148,18 +159,6 @@ free_group:
 	return false;
 }
 
-/* A ref that can be read and not mapped: it is read-only, or there is no room. */
-static int16_t why_not_mapped(struct xen_peer *p, const struct hv_map_op *op, int err)
-{
-	uint32_t ref = op->ref;
-	void *page = op->readonly ? NULL : map_refs(p, &ref, 1, true);
-
-	if (!page)
-		return xen_map_status(err);
-	xengnttab_unmap(p->gnt, page, 1);
-	return GNTST_permission_denied;
-}
-
 /* Leaves the bad ones out; returns how many are good. */
 static unsigned sort_out(struct xen_peer *p, struct hv_map_op *ops[], unsigned n)
 {
@@ -192,7 +191,7 @@ static unsigned map_run(struct xen_peer *p, struct hv_map_op *ops[], unsigned n)
 	for (unsigned i = 0; i < good; i++) {
 		if (map_together(p, &ops[i], 1))
 			continue;
-		ops[i]->status = why_not_mapped(p, ops[i], errno);
+		ops[i]->status = xen_why_not_mapped(p, &ops[i]->ref, 1, ops[i]->readonly, errno);
 		failed++;
 	}
 	return failed;

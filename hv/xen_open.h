@@ -10,6 +10,8 @@
 #define XEN_GNTDEV_DEVICE "/dev/xen/gntdev"
 #define XEN_GNTALLOC_DEVICE "/dev/xen/gntalloc"
 
+/* xen_hv.c: all handles, without the store. */
+int xen_hv_create(bool as_guest, struct xen_hv **out);
 /* A handle whose fd does not block. */
 int xen_open_events(xenevtchn_handle **xce);
 

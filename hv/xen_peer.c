@@ -12,7 +12,7 @@
 
 #include "hv/xen_hv.h"
 
-#define RING_MAX_PAGES 64u
+#define RING_MAX_PAGES XEN_MAP_MAX
 
 static void peer_destroy(struct xen_peer *p)
 {
@@ -106,13 +106,13 @@ void xen_peers_finish(struct xen_hv *x)
 		}
 }
 
-/* The first of them that is bad says why; when all are good it is the quota of maps, or memory. */
+/* The first of them that is bad says why. */
 static int ring_errno(struct xen_peer *p, const grant_ref_t refs[], unsigned nr, int err)
 {
 	int16_t status[RING_MAX_PAGES];
 
 	if (!xen_probe(p, refs, nr, status))
-		return hv_errno_of(xen_map_status(err));
+		return hv_errno_of(xen_why_not_mapped(p, refs, nr, false, err));
 	for (unsigned i = 0; i < nr; i++)
 		if (status[i] != GNTST_okay)
 			return hv_errno_of(status[i]);

@@ -29,6 +29,8 @@ images_skeleton() {
 	while read -r applet; do
 		[ -e "$1/bin/$applet" ] || ln -s busybox "$1/bin/$applet"
 	done < <("$2/bin/busybox" --list)
+	printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n' >"$1/etc/passwd"
+	printf 'root:x:0:\nnogroup:x:65534:\n' >"$1/etc/group"
 }
 
 # images_add_tools DIR NAME...: the host's programs.
@@ -102,7 +104,7 @@ images_guest() {
 	images_skeleton "$dir" "$1" || return 1
 	images_add_tools "$dir" "${images_guest_tools[@]}" || return 1
 	images_add_modules "$dir" "$1" "${images_guest_modules[@]}" || return 1
-	cp "$3/test/xen/xen-agent" "$dir/bin/" && strip -o "$dir/bin/sluice-guest" "$3/tools/sluice-guest" || return 1
+	cp "$3/test/xen/xen-agent" "$dir/bin/" && strip -o "$dir/bin/sluice-guest" "$3/tools/sluice-guest-xen" || return 1
 	images_add_libraries "$dir" "$1" || return 1
 	install -m 755 "$images_source/guest/init" "$dir/init" || return 1
 	images_archive "$dir" "$4"
@@ -131,7 +133,7 @@ images_top() {
 images_prepare() {
 	local cache=$1 build=$2 root=$1/root out=$1/images stage id program
 	mkdir -p "$out"
-	for program in tools/sluice-blkback tools/sluice-netback tools/sluice-guest test/xen/xen-agent; do
+	for program in tools/sluice-blkback tools/sluice-netback tools/sluice-guest-xen test/xen/xen-agent; do
 		images_why="$build/$program is not built: run ./dev build"
 		[ -x "$build/$program" ] || return 1
 	done
