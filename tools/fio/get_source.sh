@@ -28,5 +28,5 @@ private_apt=(apt-get -q -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc
 		tar --strip-components=1 -xf fio_*.orig.tar.?z && ./configure
 } >"$work/log" 2>&1 </dev/null || fail "Debian's source package of fio $version cannot be had: $(tail -n 1 "$work/log")"
 cd "$OLDPWD" || exit 1
-rm -f "$work/source"/fio_* && echo "$version" >"$work/source/debian-version"
+rm -f "$work/source"/fio_*.{dsc,asc,tar.*} && echo "$version" >"$work/source/debian-version"
 rm -rf "$folder" && mv "$work/source" "$folder" || fail "$folder cannot be written"
