@@ -47,7 +47,7 @@ static int blkback_probe(struct xenbus *bus, domid_t frontend, unsigned devid, c
 	struct blkback *bb = xenbus_arg(bus);
 	struct vbd *vbd = calloc(1, sizeof(*vbd));
 
-	if (!vbd || vbd_init(vbd, &bb->options, bb->attention_fd, frontend, devid)) {
+	if (!vbd || vbd_init(vbd, &bb->options, hv_run_dir(xenbus_hv(bus)), bb->attention_fd, frontend, devid)) {
 		free(vbd);
 		return -ENOMEM;
 	}

@@ -12,10 +12,10 @@
  * Fails    with one sentence in the device's error node (handshake_fail).
  * Spec     xen/io/blkif.h, "Backend Device Properties", "STATE DIAGRAMS".
  */
-#include <stdlib.h>
 #include <time.h>
 
 #include "blkback/vbd_image.h"
+#include "blkback/vbd_settings.h"
 #include "hv/log.h"
 
 /* What healthy disks need to finish what they have begun. */
@@ -36,6 +36,7 @@ static int vbd_offer(struct handshake *h)
 	err = vbd_image_open(h, vbd);
 	if (err)
 		return err;
+	vbd_settings_read(h, vbd);
 	vbd->limits.max_segments = (uint16_t)vbd->options->max_segments;
 	vbd->max_queues = vbd->image.max_queues < vbd->options->max_queues ? vbd->image.max_queues : vbd->options->max_queues;
 	err = vbd_image_write_features(h, vbd);
@@ -68,6 +69,7 @@ static int vbd_take_over(struct handshake *h, struct vbd *vbd)
 	err = vbd_image_open(h, vbd);
 	if (err)
 		return err;
+	vbd_settings_read(h, vbd);
 	vbd->limits.max_segments =
 		(uint16_t)offered_number(h, "feature-max-indirect-segments", BLKIF_MAX_INDIRECT_SEGMENTS, 0);
 	vbd->max_queues = offered_number(h, "multi-queue-max-queues", FRONT_MAX_QUEUES, 1);
@@ -79,6 +81,24 @@ static enum pages_mode vbd_pages_mode(const struct vbd *vbd, const struct handsh
 	if (front->is_persistent && vbd->options->nr_persistent)
 		return PAGES_PERSISTENT;
 	return hv_map_is_cheap(h->hv) && !vbd->options->is_copying ? PAGES_MAP : PAGES_COPY;
+}
+
+/* What a killed back end had taken is known from its journal, or the device cannot go on without losing requests. */
+static int vbd_open_journal(struct handshake *h, struct vbd *vbd, const struct front *front)
+{
+	int err = h->is_takeover ? journal_file_open(&vbd->journal, h, front) : -ENOENT;
+
+	if (err && h->is_takeover && h->is_unclean) {
+		handshake_fail(h, "the back end before this one was killed, and what it had in flight is not known: "
+			       "detach and attach the disk");
+		return err;
+	}
+	if (!err)
+		return 0;
+	err = journal_file_create(&vbd->journal, h, front);
+	if (err)
+		handshake_fail(h, "what is in flight cannot be noted: %s", strerror(-err));
+	return err;
 }
 
 static int vbd_open_link(struct handshake *h, struct vbd *vbd, const struct front *front)
@@ -93,17 +113,23 @@ static int vbd_open_link(struct handshake *h, struct vbd *vbd, const struct fron
 		       .unused_ns = (uint64_t)vbd->options->unused_s * 1000000000u,
 		       .is_takeover = h->is_takeover},
 		.stats = vbd->stats,
-		.times = vbd->times,
+		.journal = &vbd->journal,
 		.busy_poll_us = vbd->options->busy_poll_us,
 		.attention_fd = vbd->attention_fd,
 		.devid = vbd->devid,
 	};
 	static const char *const modes[] = {
 		[PAGES_MAP] = "", [PAGES_COPY] = ", copied pages", [PAGES_PERSISTENT] = ", persistent grants"};
-	int err = link_open(h, &config, front, &vbd->link);
+	int err = vbd_open_journal(h, vbd, front);
 
 	if (err)
 		return err;
+	err = link_open(h, &config, front, &vbd->link);
+	if (err) {
+		journal_file_close(&vbd->journal, !h->is_takeover);
+		return err;
+	}
+	store_relaxed(&vbd->stats->nr_queues, front->nr_queues);
 	vbd->is_fault_reported = false;
 	log_info("vbd %u/%u: connected, %u queue%s, ring%s of %u page%s%s%s%s", vbd->domid, vbd->devid, front->nr_queues,
 		 front->nr_queues == 1 ? "" : "s", front->nr_queues == 1 ? "" : "s", front->ring_pages,
@@ -121,8 +147,7 @@ static bool vbd_settle(struct vbd *vbd)
 		nanosleep(&pause, NULL);
 	if (!link_is_over(vbd->link))
 		return false;
-	link_close(vbd->link);
-	vbd->link = NULL;
+	vbd_close_link(vbd);
 	return true;
 }
 
@@ -141,6 +166,10 @@ static int vbd_connect(struct handshake *h)
 		err = vbd_take_over(h, vbd);
 	if (!err)
 		err = front_read(h, vbd->max_queues, &front);
+	if (!err && front.nr_queues > vbd->options->max_queues) { /* only when they were offered by another */
+		handshake_fail(h, "the device runs with %u queues: start with --max-queues %u", front.nr_queues, front.nr_queues);
+		err = -EINVAL;
+	}
 	if (!err && !h->is_takeover)
 		err = vbd_image_write_size(h, vbd);
 	return err ? err : vbd_open_link(h, vbd, &front);
@@ -165,4 +194,5 @@ const struct handshake_driver vbd_driver = {
 	.offer = vbd_offer,
 	.connect = vbd_connect,
 	.disconnect = vbd_disconnect,
+	.own_changed = vbd_settings_changed,
 };

@@ -5,14 +5,16 @@
  *
  * A connection may outlive the disconnect: I/O to an image that hangs goes on, and the pages it touches stay mapped until it ends.
  *
- * Owns     the peer, ring mappings, ports, queues and the files of its journal and counters.
+ * Owns     the peer, ring mappings, ports and queues.
  * Runs in  the thread that owns the store client.
  */
 #ifndef SLUICE_BLKBACK_LINK_H
 #define SLUICE_BLKBACK_LINK_H
 
 #include "blkback/front.h"
+#include "blkback/journal_file.h"
 #include "blkback/queue.h"
+#include "blkback/stats_file.h"
 
 struct link_queue {
 	void *ring;
@@ -31,8 +33,8 @@ struct link {
 struct link_config {
 	const struct disk_image *image;
 	struct io_config io; /* hv, limits, limit, mode, nr_persistent, unused_ns, is_takeover: the rest is filled in here */
-	struct stats *stats; /* of each queue */
-	struct stats_times *times;
+	struct stats_file *stats;
+	const struct journal_file *journal;
 	unsigned busy_poll_us;
 	int attention_fd; /* written when a queue has a fault to report, or is over */
 	unsigned devid;

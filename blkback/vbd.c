@@ -5,15 +5,26 @@
  */
 #include "blkback/vbd.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 
-int vbd_init(struct vbd *vbd, const struct blkback_options *options, int attention_fd, domid_t domid, unsigned devid)
+int vbd_init(struct vbd *vbd, const struct blkback_options *options, const char *run_dir, int attention_fd, domid_t domid,
+	     unsigned devid)
 {
+	char name[64];
+	int err;
+
 	*vbd = (struct vbd){.options = options, .attention_fd = attention_fd, .domid = domid, .devid = devid};
 	vbd->limits.handle = (uint16_t)devid;
 	limit_set_burst(&vbd->limit, LIMIT_DEFAULT_BURST_MS);
-	vbd->times = calloc(FRONT_MAX_QUEUES, sizeof(vbd->times[0]));
-	return vbd->times ? 0 : -ENOMEM;
+	snprintf(name, sizeof(name), STATS_FILE_NAME, domid, devid);
+	err = run_file_create(&vbd->stats_memory, run_dir, name, stats_file_bytes(options->max_queues));
+	if (err)
+		return err;
+	vbd->stats = vbd->stats_memory.memory;
+	memcpy(vbd->stats->magic, STATS_FILE_MAGIC, sizeof(vbd->stats->magic));
+	vbd->stats->queue_bytes = sizeof(vbd->stats->queue[0]);
+	vbd->stats->max_queues = options->max_queues;
+	return 0;
 }
 
 bool vbd_is_over(const struct vbd *vbd)
@@ -24,10 +35,19 @@ bool vbd_is_over(const struct vbd *vbd)
 void vbd_finish(struct vbd *vbd)
 {
 	if (vbd->link)
-		link_close(vbd->link);
+		vbd_close_link(vbd);
 	if (vbd->is_image_open)
 		disk_image_close(&vbd->image);
-	free(vbd->times);
+	run_file_close(&vbd->stats_memory, true);
+}
+
+void vbd_close_link(struct vbd *vbd)
+{
+	link_close(vbd->link);
+	vbd->link = NULL;
+	/* All that was taken has been answered. */
+	journal_file_close(&vbd->journal, true);
+	store_relaxed(&vbd->stats->nr_queues, 0);
 }
 
 void vbd_look(struct vbd *vbd)
@@ -38,10 +58,8 @@ void vbd_look(struct vbd *vbd)
 	};
 	enum queue_fault fault;
 
-	if (vbd->link && vbd->link->is_closing && link_is_over(vbd->link)) {
-		link_close(vbd->link);
-		vbd->link = NULL;
-	}
+	if (vbd->link && vbd->link->is_closing && link_is_over(vbd->link))
+		vbd_close_link(vbd);
 	fault = vbd->link && !vbd->link->is_closing ? link_fault(vbd->link) : QUEUE_FAULT_NONE;
 	if (fault == QUEUE_FAULT_NONE || vbd->is_fault_reported)
 		return;
@@ -53,8 +71,8 @@ void vbd_sum(const struct vbd *vbd, struct stats *stats, struct stats_times *tim
 {
 	memset(stats, 0, sizeof(*stats));
 	memset(times, 0, sizeof(*times));
-	for (unsigned i = 0; i < FRONT_MAX_QUEUES; i++) {
-		stats_sum(stats, &vbd->stats[i]);
-		stats_times_sum(times, &vbd->times[i]);
+	for (unsigned i = 0; i < vbd->stats->max_queues; i++) {
+		stats_sum(stats, &vbd->stats->queue[i].stats);
+		stats_times_sum(times, &vbd->stats->queue[i].times);
 	}
 }

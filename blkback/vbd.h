@@ -5,13 +5,15 @@
  *
  * Owns     the image (and its lock) from the first offer until remove and the last I/O; the link from connect until the last
  *          I/O after disconnect.
- * Runs in  the thread that owns the store client. Only stats and times are written by others, the queues'.
+ * Runs in  the thread that owns the store client. Only stats is written by others, the queues'.
  */
 #ifndef SLUICE_BLKBACK_VBD_H
 #define SLUICE_BLKBACK_VBD_H
 
 #include "blkback/blkback.h"
+#include "blkback/journal_file.h"
 #include "blkback/link.h"
+#include "blkback/stats_file.h"
 
 struct vbd {
 	struct vbd *next; /* blkback's list */
@@ -28,15 +30,17 @@ struct vbd {
 	struct limit limit;
 	unsigned max_queues; /* offered */
 	struct link *link;   /* NULL: neither connected nor lingering */
-	struct stats stats[FRONT_MAX_QUEUES];
-	struct stats_times *times; /* FRONT_MAX_QUEUES of them */
+	struct journal_file journal; /* the link's */
+	struct run_file stats_memory;
+	struct stats_file *stats; /* in it */
 };
 
 /* What handshake calls; handshake.priv is the struct vbd. */
 extern const struct handshake_driver vbd_driver;
 
-/* 0 or -ENOMEM. */
-int vbd_init(struct vbd *vbd, const struct blkback_options *options, int attention_fd, domid_t domid, unsigned devid);
+/* run_dir: for its counters and journal. 0 or -ENOMEM. */
+int vbd_init(struct vbd *vbd, const struct blkback_options *options, const char *run_dir, int attention_fd, domid_t domid,
+	     unsigned devid);
 /* After disconnect; waits for the I/O that still runs. */
 void vbd_finish(struct vbd *vbd);
 /* After disconnect: vbd_finish will not wait. */
@@ -46,6 +50,8 @@ bool vbd_is_over(const struct vbd *vbd);
  * was closed is over: frees it.
  */
 void vbd_look(struct vbd *vbd);
+/* After link_is_over. */
+void vbd_close_link(struct vbd *vbd);
 /* Adds up what its queues have counted. */
 void vbd_sum(const struct vbd *vbd, struct stats *stats, struct stats_times *times);
 

@@ -128,7 +128,7 @@ int vbd_image_write_size(struct handshake *h, const struct vbd *vbd)
 {
 	unsigned info = (vbd->is_cdrom ? VDISK_CDROM : 0) | (vbd->is_removable ? VDISK_REMOVABLE : 0) |
 			(vbd->limits.is_readonly ? VDISK_READONLY : 0);
-	int err = write_uint(h, "sectors", vbd->image.sectors);
+	int err = write_uint(h, "sectors", vbd->limits.sectors);
 
 	if (!err)
 		err = write_uint(h, "sector-size", vbd->image.sector_bytes);

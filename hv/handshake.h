@@ -41,6 +41,8 @@ struct handshake_driver {
 	void (*disconnect)(struct handshake *h);
 	/* Connected, and a key in the other end's directory changed (sectors, rate, ...); may be NULL. */
 	void (*changed)(struct handshake *h, const char *key);
+	/* Back, on a bus: a key in our own directory was written, by the toolstack or by us; may be NULL. */
+	void (*own_changed)(struct handshake *h, const char *key);
 };
 
 struct handshake {

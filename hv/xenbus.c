@@ -233,16 +233,29 @@ static void recheck(struct xenbus *bus, bool is_any, domid_t frontend)
 	}
 }
 
-/* An event below our base: <domid>/<devid>/<key>, or less. Our own keys' events are many, and mean nothing. */
+static void own_key(struct xenbus *bus, domid_t frontend, unsigned devid, const char *key)
+{
+	char path[sizeof(((struct device *)0)->path)];
+	struct device *dev;
+
+	if (!bus->driver->handshake.own_changed)
+		return;
+	snprintf(path, sizeof(path), "%s/%u/%u", bus->base, frontend, devid);
+	dev = find(bus, path);
+	if (dev && dev->is_live)
+		bus->driver->handshake.own_changed(&dev->handshake, key);
+}
+
+/* An event below our base: <domid>/<devid>/<key>, or less. */
 static void base_event(struct xenbus *bus, const char *path)
 {
-	char name[2][16] = {"", ""}, key[16] = "";
+	char name[2][16] = {"", ""}, key[32] = "";
 	unsigned domid, devid;
 	int n;
 
 	if (strncmp(path, bus->base, strlen(bus->base)))
 		return;
-	n = sscanf(path + strlen(bus->base), "/%15[^/]/%15[^/]/%15s", name[0], name[1], key);
+	n = sscanf(path + strlen(bus->base), "/%15[^/]/%15[^/]/%31s", name[0], name[1], key);
 	if (n <= 0) {
 		recheck(bus, true, 0);
 		scan_all(bus);
@@ -255,6 +268,8 @@ static void base_event(struct xenbus *bus, const char *path)
 		scan_frontend(bus, (domid_t)domid);
 	} else if (number_of(name[1], UINT32_MAX, &devid) && (n == 2 || !strcmp(key, "state") || !strcmp(key, "online"))) {
 		look_at(bus, (domid_t)domid, devid);
+	} else if (number_of(name[1], UINT32_MAX, &devid)) {
+		own_key(bus, (domid_t)domid, devid, key);
 	}
 }
 

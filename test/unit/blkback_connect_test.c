@@ -32,6 +32,7 @@ static struct {
 	int map_error, bind_error, peer_error;
 	int event_fd;
 	bool is_map_dear;
+	char run_dir[64];
 } world;
 
 static void set(const char *dir, const char *key, const char *value)
@@ -191,6 +192,11 @@ unsigned hv_peer_copy(struct hv_peer *peer, struct grant_copy_op ops[], unsigned
 	return n;
 }
 
+const char *hv_run_dir(const struct hv *hv)
+{
+	return world.run_dir;
+}
+
 bool hv_map_is_cheap(const struct hv *hv)
 {
 	return !world.is_map_dear;
@@ -228,9 +234,11 @@ static void rig_start(struct rig *r)
 	assert_int_equal(ftruncate(fd, 1 << 20), 0);
 	close(fd);
 	world.event_fd = eventfd(0, EFD_NONBLOCK);
+	strcpy(world.run_dir, "/tmp/sluice-connect-run-XXXXXX");
+	assert_non_null(mkdtemp(world.run_dir));
 	r->options = (struct blkback_options)BLKBACK_OPTIONS;
 	r->options.disk.engine = &disk_mem;
-	assert_int_equal(vbd_init(&r->vbd, &r->options, -1, 3, 51712), 0);
+	assert_int_equal(vbd_init(&r->vbd, &r->options, world.run_dir, -1, 3, 51712), 0);
 	r->h = (struct handshake){.other_domid = 3, .devid = 51712, .priv = &r->vbd};
 	strcpy(r->h.own_path, BACK);
 	strcpy(r->h.other_path, FRONT);
@@ -249,6 +257,7 @@ static void rig_stop(struct rig *r)
 	assert_int_equal(world.nr_ports, 0);
 	assert_int_equal(world.nr_peers, 0);
 	vbd_finish(&r->vbd);
+	assert_int_equal(rmdir(world.run_dir), 0); /* nothing is left there */
 	close(world.event_fd);
 	unlink(r->image);
 }

@@ -1,0 +1,90 @@
+/*
+ * blkback/run_file.c - memory in a file of the run folder.
+ *
+ * Runs in  the control thread.
+ */
+#include "blkback/run_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "hv/log.h"
+
+static int map_file(struct run_file *f, int fd, size_t bytes)
+{
+	f->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
+	if (f->memory == MAP_FAILED) {
+		f->memory = NULL;
+		return -ENOMEM;
+	}
+	f->bytes = bytes;
+	return 0;
+}
+
+/* Another process may have the old one mapped: it is replaced, never cut. */
+static int create_file(const char *path, size_t bytes)
+{
+	int fd;
+
+	if (unlink(path) < 0 && errno != ENOENT)
+		return -errno;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	if (posix_fallocate(fd, 0, (off_t)bytes)) { /* a full file system shows here, not as a fault in the data path */
+		close(fd);
+		unlink(path);
+		return -ENOSPC;
+	}
+	return fd;
+}
+
+int run_file_create(struct run_file *f, const char *dir, const char *name, size_t bytes)
+{
+	int fd = -ENAMETOOLONG, err;
+
+	*f = (struct run_file){0};
+	if ((size_t)snprintf(f->path, sizeof(f->path), "%s/%s", dir, name) < sizeof(f->path)) {
+		mkdir(dir, 0755); /* it is there, or what follows says why not */
+		fd = create_file(f->path, bytes);
+	}
+	if (fd < 0) {
+		log_warn("%s/%s cannot be written (%s): what is kept there does not outlive this process", dir, name, strerror(-fd));
+		f->path[0] = 0;
+	}
+	err = map_file(f, fd, bytes);
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+int run_file_open(struct run_file *f, const char *dir, const char *name, size_t bytes)
+{
+	struct stat st;
+	int fd, err = -EINVAL;
+
+	*f = (struct run_file){0};
+	if ((size_t)snprintf(f->path, sizeof(f->path), "%s/%s", dir, name) >= sizeof(f->path))
+		return -EINVAL;
+	fd = open(f->path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && (size_t)st.st_size == bytes)
+		err = map_file(f, fd, bytes);
+	close(fd);
+	return err;
+}
+
+void run_file_close(struct run_file *f, bool removes)
+{
+	if (f->memory)
+		munmap(f->memory, f->bytes);
+	if (f->memory && f->path[0] && removes)
+		unlink(f->path);
+	*f = (struct run_file){0};
+}

@@ -1,0 +1,26 @@
+/*
+ * blkback/run_file.h - memory in a file of the run folder: it outlives this process, and others may look at it.
+ *
+ * Owns     the mapping. The file stays until run_file_close is told to remove it, also when this process is killed.
+ * Runs in  the control thread; the memory is anybody's.
+ */
+#ifndef SLUICE_BLKBACK_RUN_FILE_H
+#define SLUICE_BLKBACK_RUN_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct run_file {
+	void *memory;
+	size_t bytes;
+	char path[256]; /* "": in no folder; the memory is private */
+};
+
+/* A new one, zeroed, in place of an old one. Where the folder cannot be written it is private memory, with a line in the log. -ENOMEM. */
+int run_file_create(struct run_file *f, const char *dir, const char *name, size_t bytes);
+/* The one that is there, if it has that size. -ENOENT, -EINVAL. */
+int run_file_open(struct run_file *f, const char *dir, const char *name, size_t bytes);
+/* A zeroed struct is taken. */
+void run_file_close(struct run_file *f, bool removes);
+
+#endif
