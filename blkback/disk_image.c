@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 #define WHY_BYTES 256
+#define LOCK_RETRY_MS 10
+#define LOCK_PATIENCE_MS 1000
 
 static int image_open_file(struct disk_image *image, const char *path, char why[WHY_BYTES])
 {
@@ -108,10 +110,19 @@ int disk_image_measure(const struct disk_image *image, uint64_t *sectors)
 	return 0;
 }
 
+/*
+ * A back end that was killed leaves its lock behind for a moment: the kernel lets go of an io_uring's files after the process
+ * has gone. Its successor waits that long.
+ */
 static int image_lock(struct disk_image *image, const char *path, char why[WHY_BYTES])
 {
 	struct flock lock = {.l_type = image->is_readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
 
+	for (unsigned waited_ms = 0; fcntl(image->fd, F_OFD_SETLK, &lock); waited_ms += LOCK_RETRY_MS) {
+		if ((errno != EAGAIN && errno != EACCES) || waited_ms >= LOCK_PATIENCE_MS)
+			break;
+		usleep(LOCK_RETRY_MS * 1000);
+	}
 	if (fcntl(image->fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
 	if (errno == EAGAIN || errno == EACCES) {

@@ -46,6 +46,7 @@ struct blkfront_options {
 	unsigned busy_poll_us;   /* how long a wait looks at the rings before it sleeps */
 	enum blkfront_persistent persistent;
 	bool is_untrusted;       /* the back end may see nothing of a page but the data; a node "trusted" = 0 says the same */
+	bool has_foreign_data; /* requests' data is not (always) in the domain's pages: a pool for it from the start */
 	bool reconnects;
 	bool is_threaded;
 	bool has_latency; /* measure it, for each queue */
@@ -174,6 +175,8 @@ static inline unsigned blkfront_poll(struct blkfront_queue *q, struct blkfront_r
  * broken or gone, and everything has come back.
  */
 int blkfront_queue_wait(struct blkfront_queue *q, int timeout_ms);
+/* Whoever is in blkfront_queue_wait, or comes there next, returns. Any thread. */
+void blkfront_queue_wake(struct blkfront_queue *q);
 
 /* ---- the bus's thread ------------------------------------------------------------------------------------------------------ */
 

@@ -32,8 +32,6 @@ int blkfront_queue_connect(struct blkfront_queue *q);
 void blkfront_queue_disconnect(struct blkfront_queue *q);
 /* What was kept for a next connection comes back with -ENODEV. */
 void blkfront_queue_give_up(struct blkfront_queue *q);
-/* Its thread, if it has one, looks again. */
-void blkfront_queue_wake(struct blkfront_queue *q);
 /* -ENOMEM, -ENOSPC. */
 int blkfront_queue_need_pool(struct blkfront_queue *q);
 bool blkfront_queue_is_broken(struct blkfront_queue *q, const char **why);

@@ -114,6 +114,7 @@ int blkfront_queue_init(struct blkfront_queue *q, struct blkfront *bf, unsigned 
 
 	q->bf = bf;
 	q->index = index;
+	q->needs_pool = bf->opt.has_foreign_data;
 	q->wake_fd = bf->opt.is_threaded ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
 	if (bf->opt.is_threaded && q->wake_fd < 0)
 		return -errno;
@@ -251,7 +252,8 @@ static void share_lists(struct blkfront_queue *q)
 		return;
 	each = (segments + BLKFRONT_LIST_SEGMENTS - 1) / BLKFRONT_LIST_SEGMENTS;
 	requests = smaller(r->gt ? LISTED_REQUESTS : SCARCE_LISTED_REQUESTS, r->ring.mask + 1);
-	if (share_area(q, &q->lists, requests * each, each, true))
+	/* Writable, though nobody writes there: Linux maps them so when it keeps grants mapped. */
+	if (share_area(q, &q->lists, requests * each, each, false))
 		return;
 	blkfront_slots_init(&r->lists, q->lists.nr, q->lists.next, q->lists.refs, q->lists.pages);
 	r->max_segments = segments;
