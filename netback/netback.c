@@ -201,7 +201,8 @@ static int serve_vifs(struct netback *nb, char *why)
 	}
 	err = xenbus_create(nb->hv, &connect_driver, nb, &nb->xenbus);
 	if (err) {
-		snprintf(why, NETBACK_WHY_BYTES, "the store's vif devices cannot be watched: %s", strerror(-err));
+		snprintf(why, NETBACK_WHY_BYTES, "the store's vif devices cannot be watched: %s",
+			 err == -EBUSY ? "another sluice-netback serves them; stop it first" : strerror(-err));
 		return err;
 	}
 	nb->xenbus_source = loop_add_fd(nb->loop, xenbus_fd(nb->xenbus), EPOLLIN, on_xenbus, nb);

@@ -117,7 +117,8 @@ int main(int argc, char **argv)
 		return 1;
 	err = blkback_create(b.loop, b.hv, &opt, &bb);
 	if (err) {
-		log_error("the store's vbd devices cannot be watched: %s", strerror(-err));
+		log_error("the store's vbd devices cannot be watched: %s",
+			  err == -EBUSY ? "another sluice-blkback serves them; stop it first" : strerror(-err));
 	} else {
 		log_info("serving, engine %s", opt.disk.engine->name);
 		err = backend_run(&b, print_stats, bb);
