@@ -106,7 +106,7 @@ static void box_make_image(struct blk_box *box, const struct blk_box_options *op
 void blk_box_init(struct blk_box *box, const struct blk_box_options *opt)
 {
 	memset(box, 0, sizeof(*box));
-	grant_box_init(&box->grants, 4096);
+	grant_box_init_as(&box->grants, 4096, opt->is_shared);
 	for (unsigned i = 0; i < BLK_BOX_DATA_FRAMES; i++)
 		box->ref[i] = grant_box_grant(&box->grants, BLK_BOX_RING_FRAMES + i, false);
 	box->ring_pages = opt->ring_pages ? opt->ring_pages : 1;
@@ -116,8 +116,7 @@ void blk_box_init(struct blk_box *box, const struct blk_box_options *opt)
 	box->fault_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	grant_box_must(box->to_back_fd >= 0 && box->to_front_fd >= 0 && box->fault_fd >= 0);
 	box_make_image(box, opt);
-	box->journal = calloc(1, journal_bytes(blkif_ring_slots(pages_to_bytes(box->ring_pages))));
-	grant_box_must(box->journal);
+	box->journal = grant_box_pages(&box->grants, (journal_bytes(512) + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1));
 	limit_set_burst(&box->limit, LIMIT_DEFAULT_BURST_MS);
 	box->mode = opt->mode;
 	box->nr_persistent = opt->nr_persistent;
@@ -184,7 +183,8 @@ void blk_box_finish(struct blk_box *box)
 {
 	queue_stop(box->queue);
 	disk_image_close(&box->image);
-	free(box->journal);
+	if (!box->grants.is_shared)
+		free(box->journal);
 	close(box->fault_fd);
 	close(box->to_front_fd);
 	close(box->to_back_fd);
@@ -211,6 +211,23 @@ struct blkif_request blk_box_request(struct blk_box *box, uint8_t op, uint64_t i
 		req.seg[i].last_sect = BLKIF_SECTORS_PER_PAGE - 1;
 	}
 	return req;
+}
+
+void blk_box_make_big(struct blk_box *box, struct blkif_request *req, unsigned page)
+{
+	struct blkif_request_indirect big;
+
+	memset(&big, 0, sizeof(big));
+	memcpy(blk_box_data(box, page), req->seg, sizeof(req->seg));
+	big.operation = BLKIF_OP_INDIRECT;
+	big.indirect_op = req->operation;
+	big.nr_segments = req->nr_segments;
+	big.id = req->id;
+	big.sector_number = req->sector_number;
+	big.handle = req->handle;
+	big.indirect_grefs[0] = box->ref[page];
+	memset(req, 0, sizeof(*req));
+	memcpy(req, &big, sizeof(big));
 }
 
 void blk_box_put(struct blk_box *box, const struct blkif_request *req)

@@ -48,6 +48,7 @@ struct blk_box_options {
 	enum pages_mode mode;
 	unsigned nr_persistent; /* PAGES_PERSISTENT */
 	unsigned max_segments;  /* of indirect requests; 0: not offered */
+	bool is_shared;         /* the queues run in processes that are forked */
 };
 
 /* Everything but the queue; the image is a temporary file full of zeroes. Aborts when that cannot be had. */
@@ -65,6 +66,8 @@ uint8_t *blk_box_data(struct blk_box *box, unsigned i);
 /* A request of whole pages, data pages first_page and on. */
 struct blkif_request blk_box_request(struct blk_box *box, uint8_t op, uint64_t id, uint64_t sector, unsigned first_page,
 				     unsigned nr_pages);
+/* Makes it an indirect one, with its segments in that data page. */
+void blk_box_make_big(struct blk_box *box, struct blkif_request *req, unsigned page);
 void blk_box_put(struct blk_box *box, const struct blkif_request *req);
 /* Publishes; sends the event if it is asked for. */
 void blk_box_push(struct blk_box *box);

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "grant/grant_copy.h"
 #include "grant/grant_map.h"
@@ -23,6 +24,7 @@ struct grant_box {
 	struct grant_table *table;
 	struct grant_maptrack *maptrack;
 	struct grant_peer peer[GRANT_MAX_SLOTS];
+	bool is_shared; /* memory, table and active entries: with processes that are forked */
 };
 
 /* The box itself must come into being, whatever NDEBUG says. */
@@ -32,24 +34,26 @@ static inline void grant_box_must(bool ok)
 		abort();
 }
 
-static inline void *grant_box_pages(size_t bytes)
+static inline void *grant_box_pages(const struct grant_box *box, size_t bytes)
 {
-	void *p = aligned_alloc(PAGE_BYTES, bytes);
+	void *p = box->is_shared ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
+				 : aligned_alloc(PAGE_BYTES, bytes);
 
-	grant_box_must(p);
+	grant_box_must(p && p != MAP_FAILED);
 	memset(p, 0, bytes);
 	return p;
 }
 
-static inline void grant_box_init(struct grant_box *box, uint32_t nr_handles)
+static inline void grant_box_init_as(struct grant_box *box, uint32_t nr_handles, bool is_shared)
 {
 	memset(box, 0, sizeof(*box));
-	box->ram = grant_box_pages((BOX_FRAMES + 1) * PAGE_BYTES);
+	box->is_shared = is_shared;
+	box->ram = grant_box_pages(box, (BOX_FRAMES + 1) * PAGE_BYTES);
 	box->gate.nr_extents = 2;
 	box->gate.extent[0] = (struct gate_extent){box->ram, 0, 48};
 	box->gate.extent[1] = (struct gate_extent){box->ram + 49 * PAGE_BYTES, 48, 16};
-	box->entries_sh = grant_box_pages(BOX_ENTRIES * sizeof(*box->entries_sh));
-	box->active = grant_box_pages(BOX_ENTRIES * sizeof(*box->active));
+	box->entries_sh = grant_box_pages(box, BOX_ENTRIES * sizeof(*box->entries_sh));
+	box->active = grant_box_pages(box, BOX_ENTRIES * sizeof(*box->active));
 	grant_box_must(grant_table_create(box->entries_sh, BOX_ENTRIES, GNTTAB_NR_RESERVED_ENTRIES, &box->table) == 0);
 	grant_box_must(grant_maptrack_create(nr_handles, &box->maptrack) == 0);
 	for (unsigned i = 0; i < GRANT_MAX_SLOTS; i++)
@@ -63,10 +67,17 @@ static inline void grant_box_init(struct grant_box *box, uint32_t nr_handles)
 		};
 }
 
+static inline void grant_box_init(struct grant_box *box, uint32_t nr_handles)
+{
+	grant_box_init_as(box, nr_handles, false);
+}
+
 static inline void grant_box_finish(struct grant_box *box)
 {
 	grant_maptrack_destroy(box->maptrack);
 	grant_table_destroy(box->table);
+	if (box->is_shared)
+		return; /* the process's end frees it */
 	free(box->active);
 	free(box->entries_sh);
 	free(box->ram);
