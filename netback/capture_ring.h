@@ -77,9 +77,13 @@ static inline struct capture_record *capture_ring_room(struct capture_ring *r, u
 	uint64_t need = capture_ring_need(bytes);
 
 	if (r->prod + need - r->cons > r->bytes) {
-		r->cons = load_acquire(&r->sh->cons); /* pairs with capture_ring_done: the reader has read what is overwritten */
-		r->is_broken |= r->prod - r->cons > r->bytes;
-		if (r->is_broken || r->prod + need - r->cons > r->bytes)
+		uint64_t cons = load_acquire(&r->sh->cons); /* pairs with capture_ring_done: what is overwritten was read */
+
+		r->is_broken |= r->prod - cons > r->bytes;
+		if (r->is_broken)
+			return NULL; /* and again: the index that we know leaves no room */
+		r->cons = cons;
+		if (r->prod + need - cons > r->bytes)
 			return NULL;
 	}
 	return (struct capture_record *)(r->data + (r->prod & (r->bytes - 1)));

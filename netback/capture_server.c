@@ -211,8 +211,8 @@ static int find_target(struct session *s, const struct device *d, const struct c
 		return -ENOENT;
 	}
 	if (is_chain(s->server, d, s->capture.to)) {
-		snprintf(why, CAPTURE_WHY_BYTES, "%s cannot be mirrored to %s: no port may be a mirror's end and another's beginning", rq->vif,
-			 rq->to);
+		snprintf(why, CAPTURE_WHY_BYTES, "%s cannot be mirrored to %s: no port may be a mirror's end and another's beginning",
+			 rq->vif, rq->to);
 		return -ELOOP;
 	}
 	return 0;

@@ -46,6 +46,8 @@ int cmd_domname(struct cmd *cmd, int argc, char **argv);
 int cmd_console(struct cmd *cmd, int argc, char **argv);
 int cmd_network_list(struct cmd *cmd, int argc, char **argv);
 int cmd_block_list(struct cmd *cmd, int argc, char **argv);
+int cmd_capture(struct cmd *cmd, int argc, char **argv);
+int cmd_mirror(struct cmd *cmd, int argc, char **argv);
 int cmd_dmesg(struct cmd *cmd, int argc, char **argv);
 int cmd_info(struct cmd *cmd, int argc, char **argv);
 

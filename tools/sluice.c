@@ -28,6 +28,8 @@ static const struct command {
 	{ "domname", cmd_domname, "DOMID", "Convert a domain's id to its name" },
 	{ "network-list", cmd_network_list, "DOMAIN...", "List virtual network interfaces of a domain" },
 	{ "block-list", cmd_block_list, "DOMAIN...", "List virtual block devices of a domain" },
+	{ "capture", cmd_capture, "VIF -w FILE [OPTION...] [FILTER]", "Write an interface's packets to a pcapng file" },
+	{ "mirror", cmd_mirror, "VIF PORT [OPTION...] [FILTER]", "Copy an interface's packets to another port" },
 	{ "dmesg", cmd_dmesg, "[-c]", "Read, and with -c clear, sluiced's message buffer" },
 	{ "info", cmd_info, "", "Get information about the host" },
 };
