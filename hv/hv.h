@@ -31,7 +31,7 @@ struct store_client;
 
 struct hv_options {
 	const char *platform; /* "local", "xen"; NULL: xen in a domain of Xen, unless run_dir or attach is given; else local */
-	const char *run_dir;  /* where sluiced's sockets are; NULL: $SLUICE_RUN_DIR, else /run/sluice */
+	const char *run_dir;  /* local: where sluiced's sockets are; xen: made if need be; NULL: $SLUICE_RUN_DIR, else /run/sluice */
 	const char *attach;   /* hv_open_guest: name of the created, still empty domain to become; NULL: we were spawned as one (fd 3) */
 	char *why;            /* HV_WHY_BYTES, or NULL: an open that fails leaves one sentence here, with the remedy */
 };
@@ -58,6 +58,7 @@ bool hv_map_is_cheap(const struct hv *hv);
 bool hv_keeps_devices(const struct hv *hv);
 /* Readable (EOF) when the hypervisor is gone or has destroyed this domain: then only hv_close is left to do. */
 int hv_lost_fd(const struct hv *hv);
+/* Sockets, and what a back end keeps for the next one. */
 const char *hv_run_dir(const struct hv *hv);
 
 /* How often this process had to ask the hypervisor for something, since it was opened; the sum over all threads. */

@@ -36,6 +36,7 @@ struct xen_hv {
 	xenevtchn_handle *shared_events; /* guest: of all ports */
 	int epoll_fd;                    /* guest: the shared events and the store's */
 	char *store_path;
+	char run_dir[108];
 	struct port_table ports;         /* of struct xen_port */
 	struct hv_counters counters;     /* atomic */
 	pthread_mutex_t lock;            /* peers, when they come and go; claims */

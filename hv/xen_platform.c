@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "hv/local_platform.h"
 #include "hv/store_client.h"
 #include "hv/xen_open.h"
 
@@ -74,9 +76,22 @@ static int open_store(struct xen_hv *x, const struct hv_options *opt)
 	x->store_path = strdup(path);
 	if (!x->store_path)
 		return -ENOMEM;
-	x->hv.run_dir = x->store_path;
 	if (!hv_store(&x->hv, &err))
 		return platform_fail(opt, err, "the store at %s does not answer: %s", path, strerror(-err));
+	return 0;
+}
+
+/* What back ends keep for the next one, and their sockets: there is no sluiced that has made a place for them. */
+static int make_run_dir(struct xen_hv *x, const struct hv_options *opt)
+{
+	int err = local_platform_run_dir(opt, x->run_dir, sizeof(x->run_dir));
+
+	if (!err && mkdir(x->run_dir, 0700) && errno != EEXIST)
+		err = -errno;
+	if (err)
+		return platform_fail(opt, err, "the run directory %s cannot be made (%s): choose another with --run-dir", x->run_dir,
+				     strerror(-err));
+	x->hv.run_dir = x->run_dir;
 	return 0;
 }
 
@@ -112,7 +127,9 @@ static int xen_open(const struct hv_options *opt, bool as_guest, struct hv **out
 	err = xen_hv_create(as_guest, &x);
 	if (err)
 		return platform_fail(opt, err, "%s and %s cannot be used: %s", XEN_EVTCHN_DEVICE, device, strerror(-err));
-	err = open_store(x, opt);
+	err = make_run_dir(x, opt);
+	if (!err)
+		err = open_store(x, opt);
 	if (!err)
 		err = read_domid(x, opt);
 	if (err)

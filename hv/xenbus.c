@@ -16,16 +16,18 @@
 #include "hv/hv_ops.h"
 #include "hv/log.h"
 
-#define EVENTS_AT_ONCE 64
+#define EVENTS_AT_ONCE 256
 #define BUCKETS 1024u
 #define BUS_TOKEN "xenbus"
 
 struct device {
 	struct device *next; /* in its bucket */
+	struct device *next_due;
 	struct handshake handshake;
 	char path[sizeof(((struct handshake *)0)->own_path)];
 	domid_t frontend;
 	unsigned devid;
+	bool is_due;   /* in the bus's list: its front end has written its state */
 	bool is_live;  /* probed, its handshake runs; else it is remembered so that it is not probed again */
 };
 
@@ -36,6 +38,7 @@ struct xenbus {
 	void *arg;
 	char base[64]; /* /local/domain/0/backend/<type> */
 	struct device *bucket[BUCKETS];
+	struct device *due;
 };
 
 void *xenbus_arg(struct xenbus *bus)
@@ -81,10 +84,22 @@ static void retire(struct xenbus *bus, struct device *dev, void (*end)(struct ha
 	bus->driver->remove(bus, dev->handshake.priv);
 }
 
+static void unlist_due(struct xenbus *bus, struct device *dev)
+{
+	struct device **at = &bus->due;
+
+	while (*at != dev)
+		at = &(*at)->next_due;
+	*at = dev->next_due;
+	dev->is_due = false;
+}
+
 static void forget(struct xenbus *bus, struct device *dev)
 {
 	struct device **at = bucket_of(bus, dev->path);
 
+	if (dev->is_due)
+		unlist_due(bus, dev);
 	while (*at != dev)
 		at = &(*at)->next;
 	*at = dev->next;
@@ -273,27 +288,61 @@ static void base_event(struct xenbus *bus, const char *path)
 	}
 }
 
+static void look_at_front(struct xenbus *bus, struct device *dev, const char *path)
+{
+	if (!dev->is_live)
+		return;
+	handshake_event(&dev->handshake, path);
+	settle(bus, dev);
+}
+
+static void look_at_due(struct xenbus *bus)
+{
+	while (bus->due) {
+		struct device *dev = bus->due;
+
+		unlist_due(bus, dev);
+		look_at_front(bus, dev, NULL);
+	}
+}
+
+/*
+ * Something in a front end's directory. Its state is looked at when all waiting events have been taken, once, however often it
+ * was written: a guest that writes it faster than we can follow must not pile up work.
+ */
+static void front_event(struct xenbus *bus, const char *path, const char *token)
+{
+	struct device *dev = find(bus, token);
+	const char *key = strrchr(path, '/');
+
+	if (!dev)
+		return;
+	if (!key || strcmp(key, "/state")) {
+		look_at_front(bus, dev, path);
+	} else if (!dev->is_due) {
+		dev->is_due = true;
+		dev->next_due = bus->due;
+		bus->due = dev;
+	}
+}
+
 bool xenbus_process(struct xenbus *bus)
 {
 	char *path, *token;
+	unsigned i;
 
-	for (unsigned i = 0; i < EVENTS_AT_ONCE; i++) {
+	for (i = 0; i < EVENTS_AT_ONCE; i++) {
 		if (store_client_next_watch(bus->store, &path, &token))
-			return false;
-		if (!strcmp(token, BUS_TOKEN)) {
+			break;
+		if (!strcmp(token, BUS_TOKEN))
 			base_event(bus, path);
-		} else {
-			struct device *dev = find(bus, token);
-
-			if (dev && dev->is_live) {
-				handshake_event(&dev->handshake, path);
-				settle(bus, dev);
-			}
-		}
+		else
+			front_event(bus, path, token);
 		free(path);
 		free(token);
 	}
-	return true;
+	look_at_due(bus);
+	return i == EVENTS_AT_ONCE;
 }
 
 int xenbus_create(struct hv *hv, const struct xenbus_driver *driver, void *arg, struct xenbus **out)

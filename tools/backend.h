@@ -43,7 +43,7 @@ enum { BACKEND_OPT_HV = 512, BACKEND_OPT_RUN_DIR, BACKEND_OPT_STATS_FILE, BACKEN
 
 #define BACKEND_USAGE                                                                                                         \
 	"  --hv NAME           the hypervisor: xen or local (else xen in its Domain-0, local anywhere else)\n"                  \
-	"  --run-dir DIR       local: where sluiced's sockets are (else $SLUICE_RUN_DIR, else /run/sluice)\n"                          \
+	"  --run-dir DIR       where sockets are, sluiced's first (else $SLUICE_RUN_DIR, else /run/sluice)\n"                          \
 	"  --stats-file PATH   write counters there at exit and at SIGUSR1 (else SIGUSR1 prints them)\n"                        \
 	"  --ready-fd N        write a line there and close it when devices are served\n"                                       \
 	"  -v, --verbose       log more\n"                                                                                      \

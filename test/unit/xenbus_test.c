@@ -9,9 +9,10 @@
 #include <string.h>
 
 #include "box.h"
+#include "hv/hv_ops.h"
 #include "hv/local_abi.h"
 #include "hv/log.h"
-#include "hv/store_client.h"
+#include "hv/store_client_ops.h"
 #include "hv/xenbus.h"
 
 #define MAX_DEVICES 64
@@ -25,6 +26,7 @@ struct fake_device {
 static struct box box;
 static struct fake_device devices[MAX_DEVICES];
 static unsigned nr_devices, nr_offers;
+static unsigned nr_connects, nr_takeovers;
 static int probe_err;
 static char arg;
 
@@ -36,6 +38,8 @@ static int on_offer(struct handshake *h)
 
 static int on_connect(struct handshake *h)
 {
+	nr_connects++;
+	nr_takeovers += h->is_takeover;
 	return 0;
 }
 
@@ -67,7 +71,7 @@ static int start(void **state)
 {
 	box_start(&box);
 	log_init("test", LOG_LEVEL_ERROR - 1);
-	nr_devices = nr_offers = 0;
+	nr_devices = nr_offers = nr_connects = nr_takeovers = 0;
 	probe_err = 0;
 	return 0;
 }
@@ -244,6 +248,155 @@ static void names_that_are_no_devices_are_ignored(void **state)
 	assert_int_equal(store_client_rm(sc, STORE_NO_TX, "/local/domain/0/backend"), 0);
 }
 
+/* ---- a store that counts what it is asked, and holds events back --------------------------------------------------------- */
+
+static const struct store_client_ops *real_store_ops;
+static struct store_client_ops counting_store_ops;
+static const struct hv_ops *real_hv_ops;
+static struct hv_ops counting_hv_ops;
+static struct store_client *counting_store;
+static unsigned nr_reads;
+static char *held[512][2]; /* events that have come and wait: path, token */
+static unsigned nr_held, first_held;
+
+/* All events until one whose path ends so. */
+static void hold_events_until(const char *end)
+{
+	nr_held = first_held = 0;
+	do {
+		assert_true(nr_held < ARRAY_LEN(held));
+		while (real_store_ops->next_watch(counting_store, &held[nr_held][0], &held[nr_held][1]))
+			assert_true(box_wait_readable(store_client_fd(counting_store)));
+	} while (!strstr(held[nr_held++][0], end));
+}
+
+static int holding_next_watch(struct store_client *sc, char **path, char **token)
+{
+	if (first_held == nr_held)
+		return real_store_ops->next_watch(sc, path, token);
+	*path = held[first_held][0];
+	*token = held[first_held++][1];
+	return 0;
+}
+
+static int counting_read(struct store_client *sc, uint32_t tx, const char *path, char **value, unsigned *len)
+{
+	nr_reads++;
+	return real_store_ops->read(sc, tx, path, value, len);
+}
+
+static int counting_store_open(struct hv *hv, struct store_client **out)
+{
+	int err = real_hv_ops->store_open(hv, out);
+
+	if (err)
+		return err;
+	real_store_ops = (*out)->ops;
+	counting_store_ops = *real_store_ops;
+	counting_store_ops.read = counting_read;
+	counting_store_ops.next_watch = holding_next_watch;
+	counting_store = *out;
+	counting_store->ops = &counting_store_ops;
+	return 0;
+}
+
+static void count_reads(struct hv *hv)
+{
+	real_hv_ops = hv->ops;
+	counting_hv_ops = *real_hv_ops;
+	counting_hv_ops.store_open = counting_store_open;
+	hv->ops = &counting_hv_ops;
+}
+
+/* A guest that writes its state without end makes work for one look at a time. */
+static void storm_of_front_states_is_looked_at_once(void **state)
+{
+	struct store_client *sc = hv_store(box.dom0, NULL);
+	domid_t a = box_create(&box, "a", 4096);
+	struct xenbus *bus;
+	unsigned before;
+	char path[64];
+
+	count_reads(box.dom0);
+	assert_int_equal(xenbus_create(box.dom0, &driver, &arg, &bus), 0);
+	box_add_vbd(&box, a, 51712, "/x", "r");
+	pump_until(bus, 1);
+	before = nr_reads;
+	snprintf(path, sizeof(path), "/local/domain/%u/device/vbd/51712", a);
+	for (unsigned i = 0; i < 200; i++)
+		assert_int_equal(store_client_printf(sc, STORE_NO_TX, path, "state", i % 2 ? "3" : "6"), 0);
+	box_add_vbd(&box, a, 51728, "/x", "r"); /* its event comes behind those */
+	hold_events_until("51728");
+	assert_true(nr_held > 200);
+	pump_until(bus, 2);
+	assert_int_equal(nr_connects, 1);
+	assert_in_range(nr_reads - before, 1, 60);
+	box.dom0->ops = real_hv_ops;
+	assert_int_equal(toolstack_domain_destroy(box.dom0, a), 0);
+	xenbus_destroy(bus);
+}
+
+static void bus_that_keeps_devices_leaves_them_to_the_next_one(void **state)
+{
+	struct store_client *sc = hv_store(box.dom0, NULL);
+	domid_t a = box_create(&box, "a", 4096);
+	struct xenbus *bus;
+	char path[64];
+
+	box.dom0->keeps_devices = true;
+	assert_int_equal(xenbus_create(box.dom0, &driver, &arg, &bus), 0);
+	box_add_vbd(&box, a, 51712, "/x", "r");
+	box_add_vbd(&box, a, 51728, "/y", "r");
+	pump_until(bus, 2);
+	snprintf(path, sizeof(path), "/local/domain/%u/device/vbd/51712", a);
+	assert_int_equal(store_client_printf(sc, STORE_NO_TX, path, "state", "4"), 0);
+	while (nr_connects < 1)
+		assert_true(box_wait_readable(xenbus_fd(bus)) && !xenbus_process(bus));
+	for (unsigned round = 1; round <= 2; round++) {
+		xenbus_destroy(bus);
+		assert_int_equal(nr_there(), 0);
+		assert_back(a, 51712, "state", "4");
+		assert_back(a, 51728, "state", "2");
+		assert_int_equal(xenbus_create(box.dom0, &driver, &arg, &bus), 0);
+		assert_int_equal(nr_there(), 2);
+		assert_int_equal(nr_takeovers, round);
+		assert_int_equal(nr_connects, 1 + round);
+		assert_int_equal(nr_offers, 2 + round); /* of the one that still waits */
+	}
+	box.dom0->keeps_devices = false;
+	xenbus_destroy(bus);
+	assert_back(a, 51712, "state", "6");
+	assert_int_equal(toolstack_domain_destroy(box.dom0, a), 0);
+}
+
+static bool is_claimed;
+
+static int claim_once(struct hv *hv, const char *type)
+{
+	assert_string_equal(type, "vbd");
+	return is_claimed ? -EBUSY : 0;
+}
+
+static void type_that_another_process_serves_is_left_alone(void **state)
+{
+	domid_t a = box_create(&box, "a", 4096);
+	struct xenbus *bus;
+
+	count_reads(box.dom0);
+	counting_hv_ops.claim = claim_once;
+	is_claimed = true;
+	box_add_vbd(&box, a, 51712, "/x", "r");
+	assert_int_equal(xenbus_create(box.dom0, &driver, &arg, &bus), -EBUSY);
+	assert_int_equal(nr_devices, 0);
+	assert_back(a, 51712, "state", "1");
+	is_claimed = false;
+	assert_int_equal(xenbus_create(box.dom0, &driver, &arg, &bus), 0);
+	assert_int_equal(nr_devices, 1);
+	box.dom0->ops = real_hv_ops;
+	xenbus_destroy(bus);
+	assert_int_equal(toolstack_domain_destroy(box.dom0, a), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -254,6 +407,9 @@ int main(void)
 		T(device_taken_offline_is_closed_and_let_go),
 		T(device_that_cannot_be_probed_says_why_and_is_left_alone),
 		T(names_that_are_no_devices_are_ignored),
+		T(storm_of_front_states_is_looked_at_once),
+		T(bus_that_keeps_devices_leaves_them_to_the_next_one),
+		T(type_that_another_process_serves_is_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
