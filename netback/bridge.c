@@ -175,13 +175,18 @@ void bridge_put(struct bridge *b, struct bridge_port *p, struct rte_mbuf *m)
 		port_put_ready(b, p, m);
 }
 
+static inline bool is_flooded(const struct bridge_port *p, const struct bridge_port *from)
+{
+	return p && p != from && !p->peer;
+}
+
 static void flood_ready(struct bridge *b, struct bridge_port *from, struct rte_mbuf *m)
 {
 	/* Readers share one packet: each port frees its reference. Ours is held until the last port has its own. */
 	for (uint16_t i = 0; i < b->nr_ports; i++) {
 		struct bridge_port *p = b->ports[i];
 
-		if (!p || p == from)
+		if (!is_flooded(p, from))
 			continue;
 		rte_pktmbuf_refcnt_update(m, 1);
 		port_put_ready(b, p, m);
@@ -195,7 +200,7 @@ static unsigned flood_caps(const struct bridge *b, const struct bridge_port *fro
 	unsigned caps = OFFLOAD_ALL;
 
 	for (uint16_t i = 0; i < b->nr_ports; i++)
-		if (b->ports[i] && b->ports[i] != from)
+		if (is_flooded(b->ports[i], from))
 			caps &= b->ports[i]->caps;
 	return caps;
 }
@@ -211,11 +216,25 @@ static void flood(struct bridge *b, struct bridge_port *from, struct rte_mbuf *m
 		flood_ready(b, from, m);
 }
 
+static void put_to_peer(struct bridge *b, struct bridge_port *from, struct rte_mbuf *m)
+{
+	if (likely(from->peer->index != BRIDGE_NO_PORT)) {
+		bridge_put(b, from->peer, m);
+		return;
+	}
+	count_add(&from->stats.drop_full, 1); /* it comes, or goes */
+	rte_pktmbuf_free(m);
+}
+
 static void forward(struct bridge *b, struct bridge_port *from, struct rte_mbuf *m)
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	uint16_t to = BRIDGE_NO_PORT;
 
+	if (from->peer) {
+		put_to_peer(b, from, m);
+		return;
+	}
 	if (b->ageing) {
 		if (unlikely(mac_is_reserved(&eth->dst_addr))) {
 			count_add(&from->stats.drop_reserved, 1);

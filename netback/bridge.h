@@ -51,6 +51,7 @@ struct bridge_port_stats {
 
 struct bridge_port {
 	void *queue;
+	struct bridge_port *peer; /* joined to that port alone: nothing is learned, nothing else comes here; NULL: on the bridge */
 	bridge_burst_fn in;  /* NULL: this port brings nothing */
 	bridge_burst_fn out; /* takes what it wants; the rest stays the caller's */
 	uint32_t max_frame;  /* bytes, Ethernet header included, FCS not */

@@ -20,19 +20,33 @@
 
 /* ---- handshake -------------------------------------------------------------------------------------------------- */
 
-/* The vif's bridge must be ours: there is one. */
-static int bridge_check(struct handshake *h, const struct netback *nb)
+/* Which bridge the toolstack wants it on: "" when it does not say. */
+static void bridge_read(struct handshake *h, char *name, size_t size)
 {
-	char *bridge = NULL;
-	int err = store_client_readf(h->store, STORE_NO_TX, &bridge, "%s/bridge", h->own_path);
+	char *text = NULL;
 
-	if (err || bridge[0] == '\0' || strcmp(bridge, nb->opt.bridge) == 0) {
-		free(bridge);
+	name[0] = '\0';
+	if (store_client_readf(h->store, STORE_NO_TX, &text, "%s/bridge", h->own_path) == 0)
+		snprintf(name, size, "%s", text);
+	free(text);
+}
+
+/* Ours, or one of Linux's. */
+static int bridge_check(struct handshake *h, struct device *d)
+{
+	const char *own = d->nb->opt.bridge;
+	char name[64];
+
+	bridge_read(h, name, sizeof(name));
+	d->linux_bridge[0] = '\0';
+	if (name[0] == '\0' || strcmp(name, own) == 0)
+		return 0;
+	if (tap_is_bridge(name)) {
+		strcpy(d->linux_bridge, name);
 		return 0;
 	}
-	handshake_fail(h, "bridge %s does not exist: this back end serves %s (sluice-netback --bridge %s)", bridge,
-		       nb->opt.bridge, bridge);
-	free(bridge);
+	handshake_fail(h, "bridge %s does not exist: this back end serves %s (sluice-netback --bridge %s), and Linux has no bridge "
+		       "of that name (ip link add %s type bridge)", name, own, name, name);
 	return -ENODEV;
 }
 
@@ -42,7 +56,7 @@ static int connect_offer(struct handshake *h)
 	int err;
 
 	d->handshake = h;
-	err = bridge_check(h, d->nb);
+	err = bridge_check(h, d);
 	return err ? err : vif_keys_offer(h, d->nb->opt.max_queues);
 }
 
@@ -89,6 +103,57 @@ static void device_port_undo(struct device *d)
 	d->port.is_ethdev = false;
 }
 
+/* The toolstack's name for the interface, or Xen's. */
+static void tap_name(struct handshake *h, const struct device *d, char *name, size_t size)
+{
+	char *text = NULL;
+
+	snprintf(name, size, "%s", d->vif.name);
+	if (store_client_readf(h->store, STORE_NO_TX, &text, "%s/vifname", h->own_path) == 0 && text[0])
+		snprintf(name, size, "%s", text);
+	free(text);
+}
+
+/* On a Linux bridge the vif has a TAP for itself. */
+static int device_tap_open(struct device *d, struct handshake *h)
+{
+	char name[64], why[NETBACK_WHY_BYTES];
+	struct tap_options opt = {.name = name, .bridge = d->linux_bridge};
+	uint64_t mtu = 0;
+	int err;
+
+	if (!d->linux_bridge[0])
+		return 0;
+	tap_name(h, d, name, sizeof(name));
+	store_client_read_uint(h->store, STORE_NO_TX, &mtu, "%s/mtu", h->own_path);
+	opt.mtu = mtu <= UINT16_MAX ? (unsigned)mtu : 0;
+	err = tap_open(&opt, d->nb->pools.pool, &d->tap, why, sizeof(why));
+	if (err) {
+		handshake_fail(h, "%s", why);
+		return err;
+	}
+	d->tap->bridge_port.peer = &d->bridge_port;
+	d->bridge_port.peer = &d->tap->bridge_port;
+	d->tap_worker_port =
+		(struct worker_port){.port = &d->tap->bridge_port, .fd = d->tap->fd, .wake = WORKER_WAKE_FD};
+	err = worker_attach(d->nb->worker, &d->tap_worker_port);
+	if (err) {
+		handshake_fail(h, "interface %s cannot be served: %s", name, strerror(-err));
+		tap_close(d->tap);
+		d->tap = NULL;
+	}
+	return err;
+}
+
+static void device_tap_close(struct device *d)
+{
+	if (!d->tap)
+		return;
+	worker_detach(d->nb->worker, &d->tap_worker_port);
+	tap_close(d->tap);
+	d->tap = NULL;
+}
+
 static void device_queues_drop(struct device *d)
 {
 	while (d->vif.nr_queues) {
@@ -130,17 +195,25 @@ static int connect_connect(struct handshake *h)
 	if (err)
 		return err;
 	device_port(d, wishes.features.caps);
+	err = device_tap_open(d, h);
+	if (err)
+		goto drop_port;
 	err = worker_attach(d->nb->worker, &d->worker_port);
 	if (err) {
 		handshake_fail(h, "the bridge has no place for another port: %s", strerror(-err));
-		device_port_undo(d);
-		device_queues_drop(d);
-		return err;
+		goto close_tap;
 	}
-	log_info("%s is on bridge %s: %u queue%s%s%s", d->vif.name, d->nb->opt.bridge, wishes.nr_queues,
+	log_info("%s is on bridge %s: %u queue%s%s%s", d->vif.name, d->tap ? d->linux_bridge : d->nb->opt.bridge, wishes.nr_queues,
 		 wishes.nr_queues > 1 ? "s" : "", wishes.features.sg ? "" : ", no scatter-gather",
 		 h->is_takeover ? ", taken over" : "");
 	return 0;
+
+close_tap:
+	device_tap_close(d);
+drop_port:
+	device_port_undo(d);
+	device_queues_drop(d);
+	return err;
 }
 
 /*
@@ -155,6 +228,7 @@ static void connect_disconnect(struct handshake *h)
 		return;
 	capture_server_forget_port(d->nb->capture_server, &d->bridge_port);
 	worker_detach(d->nb->worker, &d->worker_port);
+	device_tap_close(d);
 	device_port_undo(d);
 	device_queues_drop(d);
 	log_info("%s is off the bridge", d->vif.name);

@@ -140,9 +140,17 @@ static void pools_destroy(struct netback *nb)
 	rte_mempool_free(nb->pools.pool);
 }
 
-static int port_add(struct netback *nb, const char *devargs, char *why)
+static int port_add_tap(struct netback *nb, struct netback_port *np, const char *name, char *why)
 {
-	struct netback_port *np = &nb->ports[nb->nr_ports];
+	int err = tap_open(&(struct tap_options){.name = name}, nb->pools.pool, &np->tap, why, NETBACK_WHY_BYTES);
+
+	if (!err)
+		np->worker_port = (struct worker_port){.port = &np->tap->bridge_port, .fd = np->tap->fd, .wake = WORKER_WAKE_FD};
+	return err;
+}
+
+static int port_add_ethdev(struct netback *nb, struct netback_port *np, const char *devargs, char *why)
+{
 	int err = port_open(devargs, nb->pools.pool, nb->flat_pool, &np->port, why, NETBACK_WHY_BYTES);
 
 	if (err)
@@ -154,10 +162,28 @@ static int port_add(struct netback *nb, const char *devargs, char *why)
 			: np->port->intr_fd >= 0 ? WORKER_WAKE_FD
 						 : WORKER_WAKE_TIMER,
 	};
+	return 0;
+}
+
+static void port_drop(struct netback_port *np)
+{
+	tap_close(np->tap);
+	port_close(np->port);
+	*np = (struct netback_port){0};
+}
+
+/* "tap:NAME" is ours; everything else is DPDK's. */
+static int port_add(struct netback *nb, const char *text, char *why)
+{
+	struct netback_port *np = &nb->ports[nb->nr_ports];
+	int err = strncmp(text, "tap:", 4) == 0 ? port_add_tap(nb, np, text + 4, why) : port_add_ethdev(nb, np, text, why);
+
+	if (err)
+		return err;
 	err = worker_attach(nb->worker, &np->worker_port);
 	if (err) {
-		snprintf(why, NETBACK_WHY_BYTES, "port '%s' cannot join the bridge: %s", devargs, strerror(-err));
-		port_close(np->port);
+		snprintf(why, NETBACK_WHY_BYTES, "port '%s' cannot join the bridge: %s", text, strerror(-err));
+		port_drop(np);
 		return err;
 	}
 	nb->nr_ports++;
@@ -170,7 +196,7 @@ static void ports_close(struct netback *nb)
 		struct netback_port *np = &nb->ports[--nb->nr_ports];
 
 		worker_detach(nb->worker, &np->worker_port);
-		port_close(np->port);
+		port_drop(np);
 	}
 }
 
@@ -211,8 +237,8 @@ static int serve_vifs(struct netback *nb, char *why)
 		return -errno;
 	}
 	for (unsigned i = 0; i < nb->nr_ports; i++)
-		log_info("port %s is on bridge %s, frames up to %u bytes", nb->ports[i].port->name, nb->opt.bridge,
-			 nb->ports[i].port->bridge_port.max_frame);
+		log_info("port %s is on bridge %s, frames up to %u bytes", netback_port_name(&nb->ports[i]), nb->opt.bridge,
+			 nb->ports[i].worker_port.port->max_frame);
 	err = capture_server_create(nb, &nb->capture_server);
 	if (err)
 		log_warn("no socket for sluice capture: %s", strerror(-err));

@@ -9,6 +9,7 @@
 #include "hv/xenbus.h"
 #include "netback/capture_server.h"
 #include "netback/netback.h"
+#include "netback/tap.h"
 #include "netback/vif_port.h"
 #include "netback/worker.h"
 
@@ -22,13 +23,23 @@ struct device {
 	struct capture *captures; /* that look on, connected or not: port.captures while connected */
 	struct bridge_port bridge_port;
 	struct worker_port worker_port;
+	char linux_bridge[IFNAMSIZ]; /* "": the back end's own */
+	struct tap *tap;           /* when its bridge is Linux's: joined to this vif alone */
+	struct worker_port tap_worker_port;
 	TAILQ_ENTRY(device) all;
 };
 
+/* A port of the bridge that is no vif: one of the two. */
 struct netback_port {
 	struct port *port;
+	struct tap *tap;
 	struct worker_port worker_port;
 };
+
+static inline const char *netback_port_name(const struct netback_port *np)
+{
+	return np->tap ? np->tap->name : np->port->name;
+}
 
 struct netback {
 	struct loop *loop;

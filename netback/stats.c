@@ -43,6 +43,20 @@ static void print_port(FILE *out, const char *name, const struct bridge_port_sta
 		fprintf(out, "%s.%s %" PRIu64 "\n", name, counters[i].name, load_relaxed(counters[i].value));
 }
 
+static void print_tap(FILE *out, const struct tap *t)
+{
+	fprintf(out, "%s.drop_offload %" PRIu64 "\n", t->name, load_relaxed(&t->stats.drop_offload));
+	fprintf(out, "%s.drop_no_buffer %" PRIu64 "\n", t->name, load_relaxed(&t->stats.drop_no_mbuf));
+	fprintf(out, "%s.drop_refused %" PRIu64 "\n", t->name, load_relaxed(&t->stats.drop_refused));
+}
+
+static void print_netback_port(FILE *out, const struct netback_port *np)
+{
+	print_port(out, netback_port_name(np), &np->worker_port.port->stats);
+	if (np->tap)
+		print_tap(out, np->tap);
+}
+
 static void sum_up(struct vif_stats *sum, const struct vif_stats *s)
 {
 #define VIF_COUNTER_SUM(counter) sum->counter += load_relaxed(&s->counter);
@@ -84,7 +98,7 @@ void netback_print_stats(const struct netback *nb, FILE *out)
 		nr++;
 	}
 	for (unsigned i = 0; i < nb->nr_ports; i++)
-		print_port(out, nb->ports[i].port->name, &nb->ports[i].port->bridge_port.stats);
+		print_netback_port(out, &nb->ports[i]);
 	print_vif(out, "total", &total);
 	fprintf(out, "bridge.vifs %u\n", nr);
 	fprintf(out, "bridge.ports %u\n", nb->nr_ports);

@@ -15,7 +15,7 @@ import tree
 ALLOWED = [
     r'mem(cpy|set|move|cmp)', r'__(memcpy|memset|memmove)_chk',
     r'__assert_fail', r'__stack_chk_fail', r'__errno_location', r'_GLOBAL_OFFSET_TABLE_', r'__tls_get_addr',
-    r'write', r'read', r'preadv(64)?v2', r'eventfd_(write|read)',  # an eventfd's wake and its clearing
+    r'writev?', r'readv?', r'preadv(64)?v2', r'eventfd_(write|read)',  # an eventfd's wake and its clearing
     r'xenevtchn_(notify|pending|unmask)', r'xengnttab_grant_copy',  # the same under Xen, and a batch of copies
     r'rte_.*', r'per_lcore_.*', r'__rte_.*', r'io_uring_.*', r'__io_uring_.*', r'io_(submit|getevents)',
 ]

@@ -1,0 +1,190 @@
+/*
+ * netback/tap.c - makes a TAP interface, plugs it in, takes it away.
+ *
+ * One plugged into a bridge gets what Xen's scripts give a vif: the address fe:ff:ff:ff:ff:ff, so that it never becomes the
+ * bridge's own, no ARP and no multicast of its own, the bridge's MTU.
+ */
+#include "netback/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/ethtool.h>
+#include <linux/if_arp.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
+#include <linux/virtio_net.h>
+
+static struct ifreq request(const char *name)
+{
+	struct ifreq ifr = {0};
+
+	memcpy(ifr.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
+	return ifr;
+}
+
+/* Not by /sys, which may be another network namespace's. */
+bool tap_is_bridge(const char *name)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ifreq ifr = request(name);
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool is_bridge;
+
+	if (sock < 0)
+		return false;
+	ifr.ifr_data = (void *)&info;
+	is_bridge = strlen(name) < IFNAMSIZ && ioctl(sock, SIOCETHTOOL, &ifr) == 0 && strcmp(info.driver, "bridge") == 0;
+	close(sock);
+	return is_bridge;
+}
+
+static const char *reason(int err)
+{
+	switch (-err) {
+	case ENOENT:
+	case ENODEV:
+		return "there is no /dev/net/tun: load the kernel's module tun";
+	case EPERM:
+	case EACCES:
+		return "that takes CAP_NET_ADMIN: run as root";
+	case EBUSY:
+	case EEXIST:
+		return "an interface of that name exists already: remove it, or choose another name";
+	case EINVAL:
+		return "that is no name for an interface, or the interface is none that this program made";
+	default:
+		return strerror(-err);
+	}
+}
+
+static int open_interface(struct tap *t)
+{
+	unsigned offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+	struct ifreq ifr = request(t->name);
+	int size = sizeof(struct virtio_net_hdr);
+
+	t->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (t->fd < 0)
+		return -errno;
+	/* Not one that somebody else made and left. */
+	ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL);
+	if (ioctl(t->fd, TUNSETIFF, &ifr) < 0 || ioctl(t->fd, TUNSETVNETHDRSZ, &size) < 0 ||
+	    ioctl(t->fd, TUNSETOFFLOAD, offloads) < 0)
+		return -errno;
+	strcpy(t->name, ifr.ifr_name);
+	return 0;
+}
+
+static int set_mtu(int sock, const struct tap *t, const struct tap_options *opt)
+{
+	struct ifreq ifr = request(opt->bridge ? opt->bridge : t->name);
+
+	if (opt->mtu)
+		ifr.ifr_mtu = (int)opt->mtu;
+	else if (!opt->bridge || ioctl(sock, SIOCGIFMTU, &ifr) < 0)
+		return 0;
+	strcpy(ifr.ifr_name, t->name);
+	return ioctl(sock, SIOCSIFMTU, &ifr) < 0 ? -errno : 0;
+}
+
+static int plug_in(int sock, const struct tap *t, const char *bridge)
+{
+	static const uint8_t mac[6] = {0xfe, 0xff, 0xff, 0xff, 0xff, 0xff};
+	struct ifreq ifr = request(t->name);
+
+	ifr.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+	memcpy(ifr.ifr_hwaddr.sa_data, mac, sizeof(mac));
+	if (ioctl(sock, SIOCSIFHWADDR, &ifr) < 0)
+		return -errno;
+	ifr = request(bridge);
+	ifr.ifr_ifindex = (int)if_nametoindex(t->name);
+	return ioctl(sock, SIOCBRADDIF, &ifr) < 0 ? -errno : 0;
+}
+
+static int bring_up(int sock, const struct tap *t, bool is_plugged)
+{
+	struct ifreq ifr = request(t->name);
+
+	if (ioctl(sock, SIOCGIFFLAGS, &ifr) < 0)
+		return -errno;
+	ifr.ifr_flags = (short)(ifr.ifr_flags | IFF_UP);
+	if (is_plugged)
+		ifr.ifr_flags = (short)((ifr.ifr_flags | IFF_NOARP) & ~IFF_MULTICAST);
+	return ioctl(sock, SIOCSIFFLAGS, &ifr) < 0 ? -errno : 0;
+}
+
+static int set_up(const struct tap *t, const struct tap_options *opt, char *why, size_t why_size)
+{
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+
+	if (sock < 0)
+		return -errno;
+	err = set_mtu(sock, t, opt);
+	if (err)
+		snprintf(why, why_size, "interface %s does not take an MTU of %u", t->name, opt->mtu);
+	if (!err && opt->bridge) {
+		err = plug_in(sock, t, opt->bridge);
+		if (err)
+			snprintf(why, why_size, "interface %s cannot be plugged into bridge %s: %s", t->name, opt->bridge,
+				 err == -ENODEV ? "there is no such bridge" : strerror(-err));
+	}
+	err = err ? err : bring_up(sock, t, opt->bridge != NULL);
+	close(sock);
+	return err;
+}
+
+int tap_open(const struct tap_options *opt, struct rte_mempool *pool, struct tap **out, char *why, size_t why_size)
+{
+	struct tap *t = calloc(1, sizeof(*t));
+	int err = -ENAMETOOLONG;
+
+	why[0] = '\0';
+	if (!t)
+		return -ENOMEM;
+	t->fd = -1;
+	t->pool = pool;
+	if (!opt->name[0] || strlen(opt->name) >= sizeof(t->name) || strchr(opt->name, '/') || strchr(opt->name, '%')) {
+		snprintf(why, why_size, "'%s' is no name for an interface: 1 to %u characters, no / and no %%", opt->name,
+			 IFNAMSIZ - 1);
+		goto fail;
+	}
+	strcpy(t->name, opt->name);
+	err = open_interface(t);
+	if (!err)
+		err = set_up(t, opt, why, why_size);
+	if (err)
+		goto fail;
+	t->bridge_port = (struct bridge_port){
+		.queue = t,
+		.in = tap_in,
+		.out = tap_out,
+		.max_frame = TAP_MAX_FRAME, /* Linux drops what its MTU does not allow */
+		.caps = OFFLOAD_ALL,
+		.index = BRIDGE_NO_PORT,
+	};
+	*out = t;
+	return 0;
+
+fail:
+	if (!why[0])
+		snprintf(why, why_size, "cannot make interface %s: %s", opt->name, reason(err));
+	tap_close(t);
+	return err;
+}
+
+void tap_close(struct tap *t)
+{
+	if (!t)
+		return;
+	rte_pktmbuf_free_bulk(t->part, t->nr_parts);
+	if (t->fd >= 0)
+		close(t->fd); /* the interface goes with it, out of its bridge, too */
+	free(t);
+}
