@@ -16,6 +16,7 @@
 #include "hv/log.h"
 
 #define CLOSED "6" /* XenbusStateClosed */
+#define MAX_QUEUES 64 /* of a device, that are looked at */
 
 static const char *const device_types[] = {"vif", "vbd"};
 
@@ -133,15 +134,53 @@ static unsigned long read_number(struct store *store, const char *path)
 	return strtoul(text, NULL, 10);
 }
 
-/* Closes the device if this is its event channel. What the guest wrote decides about its own devices only. */
+/* Does the front end, or one of its queues, name the port in that directory? *has_any: it names one at all. */
+static bool names_port(struct store *store, const char *dir, evtchn_port_t port, bool *has_any)
+{
+	static const char *const keys[] = {"event-channel", "event-channel-tx", "event-channel-rx"};
+	char path[256];
+
+	*has_any = false;
+	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		unsigned long named;
+
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, keys[i]) >= sizeof(path))
+			return false;
+		named = read_number(store, path);
+		*has_any |= named != 0;
+		if (named == port)
+			return true;
+	}
+	return false;
+}
+
+static bool is_bound(struct domain *d, const char *type, const char *devid, evtchn_port_t port)
+{
+	struct store *store = d->core->store;
+	char dir[192], queue[224];
+	bool has_any;
+
+	if ((size_t)snprintf(dir, sizeof(dir), "/local/domain/%u/device/%s/%s", d->domid, type, devid) >= sizeof(dir))
+		return false;
+	if (names_port(store, dir, port, &has_any))
+		return true;
+	has_any = true;
+	for (unsigned q = 0; q < MAX_QUEUES && has_any; q++) {
+		snprintf(queue, sizeof(queue), "%s/queue-%u", dir, q);
+		if (names_port(store, queue, port, &has_any))
+			return true;
+	}
+	return false;
+}
+
+/* Closes the device if this is an event channel of it. What the guest wrote decides about its own devices only. */
 static void close_if_bound(struct domain *d, const char *type, const char *devid, evtchn_port_t port)
 {
 	struct store *store = d->core->store;
 	char path[256];
 	unsigned long state;
 
-	if ((size_t)snprintf(path, sizeof(path), "/local/domain/%u/device/%s/%s/event-channel", d->domid, type, devid) >= sizeof(path) ||
-	    read_number(store, path) != port)
+	if (!is_bound(d, type, devid, port))
 		return;
 	snprintf(path, sizeof(path), "/local/domain/0/backend/%s/%u/%s/state", type, d->domid, devid);
 	state = read_number(store, path);

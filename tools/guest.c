@@ -69,8 +69,7 @@ bool guest_number(struct guest *g, const char *what, const char *text, uint64_t 
 	return true;
 }
 
-/* What the other end wrote into its error node, or what the number means. */
-static void say_not_connected(struct guest *g, const char *kind, const char *name, int rc, const struct handshake *h)
+void guest_say_not_connected(struct guest *g, const char *kind, const char *name, int rc, const struct handshake *h)
 {
 	char *why = NULL;
 
@@ -103,28 +102,7 @@ struct netfront *guest_open_vif(struct guest *g, const char *devid, const struct
 		rc = netfront_wait_connected(nf, GUEST_CONNECT_MS);
 	if (!rc)
 		return nf;
-	say_not_connected(g, "vif", devid, rc, nf ? &nf->handshake : NULL);
+	guest_say_not_connected(g, "vif", devid, rc, nf ? &nf->handshake : NULL);
 	netfront_destroy(nf);
-	return NULL;
-}
-
-struct blkfront *guest_open_disk(struct guest *g, const char *name, unsigned ring_order)
-{
-	const struct blkfront_options opt = {.max_ring_order = ring_order};
-	struct blkfront *bf = NULL;
-	unsigned id;
-	int rc;
-
-	if (blkfront_parse_name(name, &id) < 0) {
-		guest_fail(g, "'%s' is not the name of a disk; use one as xvda", name);
-		return NULL;
-	}
-	rc = blkfront_create(&g->bus, id, &opt, &bf);
-	if (!rc)
-		rc = blkfront_wait_connected(bf, GUEST_CONNECT_MS);
-	if (!rc)
-		return bf;
-	say_not_connected(g, "disk", name, rc, bf ? &bf->handshake : NULL);
-	blkfront_destroy(bf);
 	return NULL;
 }

@@ -32,6 +32,16 @@ bool guest_must_stop(struct guest *g);
 struct netfront *guest_open_vif(struct guest *g, const char *devid, const struct netfront_options *opt);
 /* ring_order: the largest ring to ask for. */
 struct blkfront *guest_open_disk(struct guest *g, const char *name, unsigned ring_order);
+struct blkfront *guest_open_disk_with(struct guest *g, const char *name, const struct blkfront_options *opt);
+/* Why a device was not connected: what the other end wrote into its error node, or what rc means. */
+void guest_say_not_connected(struct guest *g, const char *kind, const char *name, int rc, const struct handshake *h);
+/* argv[0] is an option of a disk: takes it, says how many arguments it was; -1: it is none, or wrong, and that was said. */
+int guest_disk_option(struct guest *g, int argc, char **argv, struct blkfront_options *opt);
+/* What both ends agreed on, as figures. */
+void guest_say_disk(struct guest *g, const struct blkfront *bf);
+/* Buffers for a disk's requests, granted where the platform can. NULL: no memory. */
+void *guest_alloc(struct guest *g, size_t bytes);
+void guest_free(struct guest *g, void *pages, size_t bytes);
 #define GUEST_MAX_DEVICES 8
 
 /* A whole number in [min, max], or the sentence and false. */
@@ -50,5 +60,8 @@ int guest_net_ping(struct guest *g, int argc, char **argv);
 int guest_tap(struct guest *g, int argc, char **argv);
 int guest_blk_bench(struct guest *g, int argc, char **argv);
 int guest_blk_verify(struct guest *g, int argc, char **argv);
+int guest_blk_info(struct guest *g, int argc, char **argv);
+int guest_blk_order(struct guest *g, int argc, char **argv);
+int guest_blk_size(struct guest *g, int argc, char **argv);
 
 #endif

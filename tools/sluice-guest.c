@@ -13,6 +13,10 @@
 
 #include <xen/sched.h>
 
+#define DISK_OPTIONS \
+	"[--ring-order N] [--queues N] [--segments N] [--persistent|--no-persistent] [--pool-pages N] [--busy-poll US] " \
+	"[--untrusted] [--reconnect]"
+
 static const struct command {
 	const char *name;
 	const char *arguments;
@@ -30,8 +34,11 @@ static const struct command {
 	{"net-ping", "VIF COUNT TARGET-MAC", 3, 3, guest_net_ping},
 	{"tap", "VIF [--address A/N].. [--gateway A] [--mtu N] [--queues N] [--slots N] [--name NAME] [--no-offload] [-- COMMAND ..]",
 	 1, 99, guest_tap},
-	{"blk-bench", "DISK randread|randwrite BYTES DEPTH SECONDS", 5, 5, guest_blk_bench},
-	{"blk-verify", "DISK MEGABYTES", 2, 2, guest_blk_verify},
+	{"blk-bench", "DISK randread|randwrite BYTES DEPTH SECONDS " DISK_OPTIONS, 5, 99, guest_blk_bench},
+	{"blk-verify", "DISK MEGABYTES [--bytes N] [--depth N] [--read-only] " DISK_OPTIONS, 2, 99, guest_blk_verify},
+	{"blk-info", "DISK " DISK_OPTIONS, 1, 99, guest_blk_info},
+	{"blk-order", "DISK flush|barrier|discard|secure-discard [SECTOR COUNT]", 2, 4, guest_blk_order},
+	{"blk-size", "DISK SECTORS SECONDS", 3, 3, guest_blk_size},
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -6,10 +6,17 @@ sluiced_pid=${system_pids[0]}
 
 truncate -s 16M "$system_dir/a.img" "$system_dir/b.img"
 load() {
-	sluice create -q examples/blk-bench.cfg "$guest_kernel" 'name="load"' 'extra="blk-bench xvda randwrite 4096 32 600"' \
+	sluice create -q examples/blk-bench.cfg "$guest_kernel" 'name="load"' "extra=\"blk-bench xvda randwrite 4096 32 600 $1\"" \
 		"disk=['format=raw,vdev=xvda,access=rw,target=$system_dir/a.img']"
 }
-load || fail "a guest under load"
+# With several queues the event channels are the queues', not the device's.
+load "--queues 3" || fail "a guest under load"
+system_until 10 is_connected vbd load 51712 || fail "its disk connects"
+system_stop sluice-blkback KILL
+system_until 10 is_gone load || fail "the guest with three queues learns that its disk is gone, and ends"
+holds "a guest whose disk has three queues learns that its back end was killed"
+system_start sluice-blkback || fail "a new sluice-blkback starts"
+load "" || fail "a guest under load"
 system_until 10 is_connected vbd load 51712 || fail "its disk connects"
 system_stop sluice-blkback KILL
 sluice list >/dev/null || fail "sluiced goes on"
