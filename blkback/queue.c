@@ -366,3 +366,8 @@ enum queue_fault queue_fault(const struct queue *q)
 {
 	return load_acquire(&q->fault); /* pairs with queue_report's release */
 }
+
+enum pages_mode queue_pages_mode(const struct queue *q)
+{
+	return q->io.pages.mode;
+}

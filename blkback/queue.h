@@ -36,6 +36,8 @@ bool queue_is_over(const struct queue *queue);
 void queue_destroy(struct queue *queue);
 /* All of it. NULL is taken. */
 void queue_stop(struct queue *queue);
+/* Where its requests' pages lie. */
+enum pages_mode queue_pages_mode(const struct queue *queue);
 /* What went wrong, if anything; the queue then waits to be stopped. Any thread. */
 enum queue_fault queue_fault(const struct queue *queue);
 

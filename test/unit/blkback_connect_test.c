@@ -150,6 +150,8 @@ int hv_evtchn_bind_interdomain(struct hv *hv, domid_t remote, evtchn_port_t remo
 {
 	if (world.bind_error)
 		return world.bind_error;
+	if (remote_port == 666)
+		return -EINVAL;
 	world.port = remote_port;
 	world.nr_ports++;
 	*port = 99;
@@ -435,6 +437,220 @@ static void a_failed_connect_leaves_nothing_open(void **state)
 	}
 }
 
+static void each_queue_has_its_own_folder(void **state)
+{
+	struct rig r;
+
+	rig_start(&r);
+	set(FRONT, "ring-ref", NULL);
+	set(FRONT, "event-channel", NULL);
+	set(FRONT, "multi-queue-num-queues", "3");
+	set(FRONT, "ring-page-order", "1");
+	for (unsigned q = 0; q < 3; q++)
+		for (unsigned i = 0; i < 3; i++) {
+			static const char *const names[] = {"ring-ref0", "ring-ref1", "event-channel"};
+			char key[48], value[16];
+
+			snprintf(key, sizeof(key), "queue-%u/%s", q, names[i]);
+			snprintf(value, sizeof(value), "%u", 10 * q + i + 1);
+			set(FRONT, key, value);
+		}
+	assert_int_equal(vbd_driver.offer(&r.h), 0);
+	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	assert_int_equal(world.nr_mapped, 3);
+	assert_int_equal(world.nr_ports, 3);
+	assert_int_equal(world.refs[1], 22);
+	assert_int_equal(world.port, 23);
+	assert_int_equal(r.vbd.link->nr_queues, 3);
+	assert_int_equal(r.vbd.stats->nr_queues, 3);
+	rig_stop(&r);
+}
+
+static void a_queue_that_fails_takes_the_others_with_it(void **state)
+{
+	struct rig r;
+
+	rig_start(&r);
+	set(FRONT, "multi-queue-num-queues", "2");
+	for (unsigned q = 0; q < 2; q++) {
+		set(FRONT, q ? "queue-1/ring-ref" : "queue-0/ring-ref", "8");
+		set(FRONT, q ? "queue-1/event-channel" : "queue-0/event-channel", q ? "666" : "5");
+	}
+	assert_int_equal(vbd_driver.offer(&r.h), 0);
+	assert_int_equal(vbd_driver.connect(&r.h), -EINVAL);
+	assert_non_null(strstr(world.said, "event-channel 666 cannot be bound"));
+	assert_null(r.vbd.link);
+	rig_stop(&r);
+}
+
+static void what_cannot_be_done_is_not_offered(void **state)
+{
+	struct rig r;
+
+	rig_start(&r);
+	r.options.max_queues = 1;
+	r.options.max_segments = 0;
+	r.options.nr_persistent = 0;
+	set(BACK, "discard-enable", "0");
+	assert_int_equal(vbd_driver.offer(&r.h), 0);
+	assert_null(get(BACK "/multi-queue-max-queues"));
+	assert_null(get(BACK "/feature-max-indirect-segments"));
+	assert_string_equal(get(BACK "/feature-persistent"), "0");
+	assert_string_equal(get(BACK "/feature-discard"), "0");
+	assert_null(get(BACK "/discard-granularity"));
+	rig_stop(&r);
+}
+
+static void the_front_end_and_the_platform_choose_where_pages_lie(void **state)
+{
+	static const struct {
+		bool is_dear, is_copying;
+		const char *persistent;
+		enum pages_mode mode;
+	} cases[] = {
+		{false, false, NULL, PAGES_MAP},  {true, false, NULL, PAGES_COPY},       {false, true, "0", PAGES_COPY},
+		{true, true, "x", PAGES_COPY},    {true, false, "1", PAGES_PERSISTENT}, {false, false, "1", PAGES_PERSISTENT},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rig r;
+
+		rig_start(&r);
+		world.is_map_dear = cases[i].is_dear;
+		r.options.is_copying = cases[i].is_copying;
+		set(FRONT, "feature-persistent", cases[i].persistent);
+		assert_int_equal(vbd_driver.offer(&r.h), 0);
+		assert_int_equal(vbd_driver.connect(&r.h), 0);
+		assert_int_equal(queue_pages_mode(r.vbd.link->queue[0].queue), cases[i].mode);
+		rig_stop(&r);
+	}
+}
+
+static void a_cdrom_is_read_only_and_says_so(void **state)
+{
+	struct rig r;
+
+	rig_start(&r);
+	set(BACK, "device-type", "cdrom");
+	set(BACK, "removable", "1");
+	assert_int_equal(vbd_driver.offer(&r.h), 0);
+	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	assert_true(r.vbd.limits.is_readonly);
+	assert_string_equal(get(BACK "/info"), "7"); /* VDISK_CDROM, VDISK_REMOVABLE, VDISK_READONLY */
+	rig_stop(&r);
+}
+
+static void an_image_that_grew_is_told_by_size_and_state(void **state)
+{
+	struct rig r;
+
+	rig_start(&r);
+	r.options.disk.engine = &disk_sync;
+	assert_int_equal(vbd_driver.offer(&r.h), 0);
+	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	r.h.connected = true;
+	assert_int_equal(truncate(r.image, (1 << 21) + 100), 0);
+	vbd_driver.own_changed(&r.h, "sectors"); /* any other key */
+	assert_string_equal(get(BACK "/sectors"), "2048");
+	vbd_driver.own_changed(&r.h, "resize");
+	assert_string_equal(get(BACK "/sectors"), "4096");
+	assert_string_equal(get(BACK "/state"), "4");
+	assert_int_equal(r.vbd.limits.sectors, 4096);
+	assert_int_equal(truncate(r.image, 1 << 20), 0);
+	vbd_driver.own_changed(&r.h, "resize");
+	assert_string_equal(get(BACK "/sectors"), "2048");
+	rig_stop(&r);
+}
+
+static void limits_follow_the_store(void **state)
+{
+	struct rig r;
+
+	rig_start(&r);
+	set(BACK, "limit-read-iops", "1000");
+	set(BACK, "limit-write-bytes", "5000000");
+	assert_int_equal(vbd_driver.offer(&r.h), 0);
+	assert_int_equal(r.vbd.limit.bucket[LIMIT_READ_IOPS].rate, 1000);
+	assert_int_equal(r.vbd.limit.bucket[LIMIT_WRITE_BYTES].rate, 5000000);
+	assert_int_equal(r.vbd.limit.bucket[LIMIT_READ_BYTES].rate, 0);
+	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	set(BACK, "limit-read-iops", "0");
+	vbd_driver.own_changed(&r.h, "limit-read-iops");
+	assert_int_equal(r.vbd.limit.bucket[LIMIT_READ_IOPS].rate, 0);
+	set(BACK, "limit-write-bytes", "fast");
+	vbd_driver.own_changed(&r.h, "limit-write-bytes");
+	set(BACK, "limit-write-bytes", "99999999999999999");
+	vbd_driver.own_changed(&r.h, "limit-write-bytes");
+	assert_int_equal(r.vbd.limit.bucket[LIMIT_WRITE_BYTES].rate, 5000000); /* nonsense changes nothing */
+	set(BACK, "limit-write-bytes", NULL);
+	vbd_driver.own_changed(&r.h, "limit-write-bytes");
+	assert_int_equal(r.vbd.limit.bucket[LIMIT_WRITE_BYTES].rate, 0);
+	rig_stop(&r);
+}
+
+/* The back end is gone without a word: its memory is, and its files and the store are not. */
+static void rig_kill(struct rig *r)
+{
+	char path[128], copy[160];
+
+	snprintf(path, sizeof(path), "%s/vbd-3-51712.inflight", world.run_dir);
+	snprintf(copy, sizeof(copy), "%s.killed", path);
+	assert_int_equal(link(path, copy), 0);
+	vbd_driver.disconnect(&r->h);
+	assert_int_equal(access(path, F_OK), -1); /* a clean end leaves nothing */
+	assert_int_equal(rename(copy, path), 0);
+	vbd_finish(&r->vbd);
+	assert_int_equal(vbd_init(&r->vbd, &r->options, world.run_dir, -1, 3, 51712), 0);
+	r->h.is_takeover = r->h.is_unclean = true;
+}
+
+static void a_running_device_is_taken_over_with_what_was_offered(void **state)
+{
+	struct rig r;
+
+	rig_start(&r);
+	r.options.max_segments = 1000;
+	assert_int_equal(vbd_driver.offer(&r.h), 0);
+	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	rig_kill(&r);
+	r.options.max_segments = 32;
+	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	assert_int_equal(r.vbd.limits.max_segments, 1000);
+	assert_string_equal(world.said, "");
+	rig_stop(&r);
+}
+
+static void a_journal_that_is_not_this_connections_is_not_believed(void **state)
+{
+	static const struct {
+		const char *dir, *key, *value;
+	} cases[] = {
+		{BACK, "inflight-token", "1"}, {BACK, "inflight-token", NULL}, {FRONT, "event-channel", "6"}, {FRONT, "ring-ref", "9"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		for (unsigned unclean = 0; unclean < 2; unclean++) {
+			struct rig r;
+
+			rig_start(&r);
+			assert_int_equal(vbd_driver.offer(&r.h), 0);
+			assert_int_equal(vbd_driver.connect(&r.h), 0);
+			rig_kill(&r);
+			r.h.is_unclean = unclean;
+			set(cases[i].dir, cases[i].key, cases[i].value);
+			if (unclean) {
+				char path[128];
+
+				assert_true(vbd_driver.connect(&r.h) < 0);
+				assert_non_null(strstr(world.said, "what it had in flight is not known"));
+				snprintf(path, sizeof(path), "%s/vbd-3-51712.inflight", world.run_dir);
+				assert_int_equal(unlink(path), 0);
+			} else {
+				assert_int_equal(vbd_driver.connect(&r.h), 0); /* all had been answered */
+			}
+			rig_stop(&r);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,6 +661,15 @@ int main(void)
 		cmocka_unit_test(a_bad_front_end_is_told_what_is_wrong),
 		cmocka_unit_test(a_bad_disk_is_refused_with_a_sentence),
 		cmocka_unit_test(a_failed_connect_leaves_nothing_open),
+		cmocka_unit_test(each_queue_has_its_own_folder),
+		cmocka_unit_test(a_queue_that_fails_takes_the_others_with_it),
+		cmocka_unit_test(what_cannot_be_done_is_not_offered),
+		cmocka_unit_test(the_front_end_and_the_platform_choose_where_pages_lie),
+		cmocka_unit_test(a_cdrom_is_read_only_and_says_so),
+		cmocka_unit_test(an_image_that_grew_is_told_by_size_and_state),
+		cmocka_unit_test(limits_follow_the_store),
+		cmocka_unit_test(a_running_device_is_taken_over_with_what_was_offered),
+		cmocka_unit_test(a_journal_that_is_not_this_connections_is_not_believed),
 	};
 
 	log_init("blkback_connect", LOG_LEVEL_ERROR);
