@@ -1,7 +1,7 @@
 #!/bin/bash
 # What a guest sends and gets is captured as it was, filtered, cut, counted, and read by tcpdump; it is mirrored to another port.
 . "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
-scenario_requires tcpdump
+scenario_requires tcpdump python3
 scenario_begin sluiced sluice-blkback
 [ -x "$SLUICE_BUILD/tools/sluice-netback" ] || skip "sluice-netback is not built here"
 refuses "no sluice-netback serves" "${cli[@]}" --run-dir "$system_run_dir" capture vif1.0 -w "$system_dir/x.pcapng"
@@ -50,6 +50,38 @@ refuses "there is no port" "${cli[@]}" --run-dir "$system_run_dir" mirror "$vif"
 refuses "cannot be mirrored" "${cli[@]}" --run-dir "$system_run_dir" mirror "$vif" "$vif"
 [ ! -e "$system_dir/x.pcapng" ] || fail "a capture that could not begin leaves a file"
 
+# Whoever speaks nonsense at the socket is sent away; what he holds open harms nobody.
+python3 - "$system_run_dir/netback" "$vif" <<'PY' || fail "nonsense at the socket"
+import socket, struct, sys
+def connected():
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(sys.argv[1])
+    s.settimeout(10)
+    return s
+def request(vif=sys.argv[2].encode(), magic=0x31434c53, directions=3, snap=100, ring=1 << 16, insns=(), to=b'', nr=None):
+    nr = len(insns) if nr is None else nr
+    return struct.pack('=IIIIQII64s64s', magic, directions, 0xffffffff, snap, 0, ring, nr, vif, to) + b''.join(insns)
+silent = [connected() for _ in range(3)]
+refused = [b'x', b'\0' * 160, request()[:-1], request() + b'y', request(nr=1), request(nr=0xffffffff), request(magic=1), request(vif=b'v' * 64),
+           request(snap=0), request(ring=4096), request(directions=8), b'z' * 100000, request(to=b'vif9.9'),
+           request(insns=[struct.pack('=HBBI', 0x15, 200, 200, 1)]), request(insns=[struct.pack('=HBBI', 0xffff, 0, 0, 0)] * 4096)]
+for n, message in enumerate(refused):
+    s = connected()
+    s.send(message)
+    answer = s.recv(4096)
+    assert struct.unpack('=II', answer[:8]) == (0x31434c53, 0) and answer[32:34] != b'\0\0', f'message {n}: {answer[:64]}'
+    assert s.recv(4096) == b'', f'message {n}: the connection stays'
+s = connected()  # a capture whose reader says more than it should: that is its end
+s.send(request())
+assert struct.unpack('=II', s.recv(4096)[:8]) == (0x31434c53, 1)
+s.send(b'more')
+while s.recv(4096):
+    pass
+crowd = [connected() for _ in range(40)]
+assert any(c.recv(4096) for c in crowd[-1:]), 'the fortieth is told that there are too many'
+PY
+holds "requests that make no sense are refused, one by one"
+
 begins all capture "$vif" -w "$system_dir/all.pcapng"
 begins filtered capture "$vif" -w "$system_dir/filtered.pcapng" arp or icmp
 begins short capture -s 60 "$vif" -Q rx -w "$system_dir/short.pcapng"
@@ -60,7 +92,7 @@ begins other-queue capture "$vif" -q 3 -w "$system_dir/queue.pcapng"
 	tcpdump -nr - >"$system_dir/piped" 2>/dev/null &
 piped=$!
 begins mirror mirror "$vif" net_pcap1 arp or icmp
-system_until 10 looks_on 9 || fail "eight captures and a mirror look on" # the one whose file could not be written too
+system_until 10 looks_on 10 || fail "seven captures and a mirror look on" # two have ended before
 sluice create -q -F examples/pcap-send.cfg "$guest_kernel" "disk=['format=raw,vdev=xvda,access=ro,target=$system_dir/capture.img']" >/dev/null ||
 	fail "the sender ends well"
 system_until 60 is_gone receiver || fail "the receiver got all frames"
@@ -92,7 +124,7 @@ system_until 10 is_connected vif receiver 0 || fail "the second receiver's vif c
 vif=vif$(sluice domid receiver).0
 begins quiet capture "$vif" -w "$system_dir/quiet.pcapng"
 begins left capture "$vif" -w "$system_dir/left.pcapng"
-system_until 10 looks_on 11 || fail "two more look on"
+system_until 10 looks_on 12 || fail "two more look on"
 ends quiet "0 packets captured"
 [ "$(counted "$system_dir/quiet.pcapng")" -eq 0 ] || fail "an empty capture is a file that tcpdump reads"
 sluice destroy receiver || fail "destroy"
