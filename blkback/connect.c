@@ -86,9 +86,10 @@ static enum pages_mode vbd_pages_mode(const struct vbd *vbd, const struct handsh
 /* What a killed back end had taken is known from its journal, or the device cannot go on without losing requests. */
 static int vbd_open_journal(struct handshake *h, struct vbd *vbd, const struct front *front)
 {
-	int err = h->is_takeover ? journal_file_open(&vbd->journal, h, front) : -ENOENT;
+	bool is_needed = h->is_takeover && h->is_unclean;
+	int err = is_needed ? journal_file_open(&vbd->journal, h, front) : -ENOENT;
 
-	if (err && h->is_takeover && h->is_unclean) {
+	if (err && is_needed) {
 		handshake_fail(h, "the back end before this one was killed, and what it had in flight is not known: "
 			       "detach and attach the disk");
 		return err;
@@ -111,7 +112,8 @@ static int vbd_open_link(struct handshake *h, struct vbd *vbd, const struct fron
 		       .mode = vbd_pages_mode(vbd, h, front),
 		       .nr_persistent = vbd->options->nr_persistent,
 		       .unused_ns = (uint64_t)vbd->options->unused_s * 1000000000u,
-		       .is_takeover = h->is_takeover},
+		       .is_takeover = h->is_takeover,
+		       .is_clean = h->is_takeover && !h->is_unclean},
 		.stats = vbd->stats,
 		.journal = &vbd->journal,
 		.busy_poll_us = vbd->options->busy_poll_us,
@@ -126,7 +128,7 @@ static int vbd_open_link(struct handshake *h, struct vbd *vbd, const struct fron
 		return err;
 	err = link_open(h, &config, front, &vbd->link);
 	if (err) {
-		journal_file_close(&vbd->journal, !h->is_takeover);
+		journal_file_close(&vbd->journal, !h->is_unclean);
 		return err;
 	}
 	store_relaxed(&vbd->stats->nr_queues, front->nr_queues);

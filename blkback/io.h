@@ -73,6 +73,7 @@ struct io_config {
 	uint64_t unused_ns;       /* PAGES_PERSISTENT */
 	struct journal *journal;  /* journal_bytes of the ring's slots; NULL: one of our own */
 	bool is_takeover;         /* the ring is in use, and the journal says what of it was in flight */
+	bool is_clean;            /* with it: nothing was, and the journal begins */
 };
 
 struct io {

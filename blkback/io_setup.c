@@ -119,6 +119,12 @@ static int setup_takeover(struct io *io, const struct io_config *config)
 	unsigned nr = 0;
 	int err = blkif_ring_back_attach(ring, config->ring, pages_to_bytes(config->ring_pages));
 
+	if (!err && config->is_clean) {
+		memset(io->journal, 0, journal_bytes(io->nr_requests));
+		journal_before_show(io->journal, ring->rsp_prod);
+		journal_after_show(io->journal, ring->rsp_prod);
+		return 0;
+	}
 	if (err || !journal_fits(io->journal, ring->rsp_prod) || io->nr_requests > sizeof(redo) / sizeof(redo[0]))
 		return -EPROTO;
 	for (unsigned i = 0; i < io->nr_requests; i++) {

@@ -169,7 +169,7 @@ static void connect_ends(struct handshake *h)
 {
 	int err = call_driver(h, h->driver->connect, h->is_takeover ? "taking over" : "connecting");
 
-	h->is_takeover = false;
+	h->is_takeover = h->is_unclean = false;
 	if (err)
 		return;
 	h->connected = true;
