@@ -21,7 +21,6 @@ void blkfront_ring_init(struct blkfront_ring *r)
 {
 	r->done = r->again = NULL;
 	r->done_tail = &r->done;
-	r->again_tail = &r->again;
 	r->max_segments = BLKFRONT_SEGMENTS;
 	r->max_bytes = BLKFRONT_MIN_MAX_BYTES;
 }
@@ -59,11 +58,15 @@ bool blkfront_ring_push(struct blkfront_ring *r)
 
 /* ---- a request's end ------------------------------------------------------------------------------------------------------- */
 
-static void append(struct blkfront_request ***tail, struct blkfront_request *req)
+/* A connection's end finds requests in the order of their ids; a barrier must not overtake what it waits for. */
+static void keep(struct blkfront_ring *r, struct blkfront_request *req)
 {
-	req->next = NULL;
-	**tail = req;
-	*tail = &req->next;
+	struct blkfront_request **at = &r->again;
+
+	while (*at && (*at)->order < req->order)
+		at = &(*at)->next;
+	req->next = *at;
+	*at = req;
 }
 
 void blkfront_ring_complete(struct blkfront_ring *r, struct blkfront_request *req)
@@ -71,8 +74,11 @@ void blkfront_ring_complete(struct blkfront_ring *r, struct blkfront_request *re
 	if (r->latency)
 		histogram_add(r->latency, r->now_ns - req->started_ns);
 	req->is_busy = false;
-	if (!req->is_private)
-		append(&r->done_tail, req);
+	if (req->is_private)
+		return;
+	req->next = NULL;
+	*r->done_tail = req;
+	r->done_tail = &req->next;
 }
 
 static void free_part(struct blkfront_ring *r, uint16_t id)
@@ -86,7 +92,7 @@ static void free_part(struct blkfront_ring *r, uint16_t id)
 	if (--req->parts_left)
 		return;
 	if (req->status == -ENODEV && r->keeps)
-		append(&r->again_tail, req);
+		keep(r, req);
 	else
 		blkfront_ring_complete(r, req);
 }
@@ -290,5 +296,4 @@ void blkfront_ring_give_up(struct blkfront_ring *r)
 		req->status = -ENODEV;
 		blkfront_ring_complete(r, req);
 	}
-	r->again_tail = &r->again;
 }

@@ -45,6 +45,7 @@ struct blkfront_request {
 	bool is_busy;    /* from submit until it is complete */
 	bool is_private; /* not put on the done list: its submitter watches is_busy */
 	uint64_t started_ns;
+	uint64_t order; /* of its submission */
 	struct blkfront_request *next;
 };
 
@@ -132,8 +133,8 @@ struct blkfront_ring {
 
 	struct blkfront_request *done;
 	struct blkfront_request **done_tail;
-	struct blkfront_request *again; /* to be asked for again, in this order */
-	struct blkfront_request **again_tail;
+	struct blkfront_request *again; /* to be asked for again, in the order of their submission */
+	uint64_t order;                 /* submissions so far */
 	struct blkfront_counters count;
 	struct histogram *latency; /* ns from submit to complete; NULL: not measured */
 	uint64_t now_ns;           /* the caller keeps it, if latency is measured */

@@ -370,9 +370,11 @@ int blkfront_ring_submit(struct blkfront_ring *r, struct blkfront_request *req)
 
 	if (rc == -EAGAIN)
 		r->count.ring_full++;
-	else if (!rc)
-		req->started_ns = r->now_ns;
-	return rc;
+	if (rc)
+		return rc;
+	req->started_ns = r->now_ns;
+	req->order = r->order++;
+	return 0;
 }
 
 void blkfront_ring_ask_again(struct blkfront_ring *r)
@@ -384,8 +386,6 @@ void blkfront_ring_ask_again(struct blkfront_ring *r)
 		if (rc == -EAGAIN)
 			return;
 		r->again = next;
-		if (!next)
-			r->again_tail = &r->again;
 		r->count.resubmitted++;
 		if (!rc)
 			continue;

@@ -61,9 +61,10 @@ static int say_not_connected(struct disk_guest *g, struct order *o, int rc)
 	if (rc == -ENOENT)
 		return fail(o->why, rc, "disk %s does not exist in this domain: add it to the domain's configuration", o->name);
 	if (rc == -ENOSPC)
-		return fail(o->why, rc, "disk %s needs more grants than the domain has: use fewer queues, or create the domain with a larger max_grant_frames", o->name);
+		return fail(o->why, rc, "disk %s needs more grants than there are: use fewer queues, or give the domain more", o->name);
 	if (rc == -ETIMEDOUT)
-		return fail(o->why, rc, "disk %s: no back end has connected within %d seconds: is sluice-blkback running?", o->name, CONNECT_MS / 1000);
+		return fail(o->why, rc, "disk %s: no back end has connected within %d seconds: is sluice-blkback running?", o->name,
+			    CONNECT_MS / 1000);
 	if (o->bf && store_client_readf(g->bus.store, STORE_NO_TX, &text, "%s/error", o->bf->handshake.own_path) < 0)
 		text = NULL;
 	fail(o->why, rc, "disk %s cannot be used: %s", o->name, text ? text : strerror(-rc));

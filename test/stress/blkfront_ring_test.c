@@ -105,7 +105,7 @@ static void check(struct worker *w)
 	assert_memory_equal(want, w->req.data, w->req.nr_sectors * 512);
 }
 
-static void reads_give_what_was_written(void **state)
+static void run(unsigned pool_pages, bool is_pool_only, unsigned max_segments)
 {
 	struct two_threads t = {.to_back = eventfd(0, EFD_CLOEXEC), .to_front = eventfd(0, EFD_CLOEXEC)};
 	struct blkfront_request *done[WORKERS];
@@ -115,6 +115,10 @@ static void reads_give_what_was_written(void **state)
 	pthread_t back;
 
 	blk_pair_init(&t.p, 0);
+	if (pool_pages)
+		blk_pair_add_pool(&t.p, pool_pages, is_pool_only);
+	if (max_segments > BLKFRONT_SEGMENTS)
+		blk_pair_add_lists(&t.p, max_segments);
 	assert_int_equal(pthread_create(&back, NULL, back_main, &t), 0);
 	for (unsigned i = 0; i < WORKERS; i++) {
 		worker[i] = (struct worker){.index = i, .seed = i + 1};
@@ -153,10 +157,27 @@ static void reads_give_what_was_written(void **state)
 	close(t.to_front);
 }
 
+static void reads_give_what_was_written(void **state)
+{
+	run(0, false, BLKFRONT_SEGMENTS);
+}
+
+static void reads_give_what_was_written_through_lists(void **state)
+{
+	run(0, false, 32);
+}
+
+static void reads_give_what_was_written_through_a_pool(void **state)
+{
+	run(100, true, 64);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_give_what_was_written),
+		cmocka_unit_test(reads_give_what_was_written_through_lists),
+		cmocka_unit_test(reads_give_what_was_written_through_a_pool),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

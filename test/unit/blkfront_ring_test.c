@@ -374,6 +374,13 @@ static void what_a_connection_cut_short_is_asked_for_again(void **state)
 		memset(req[i].data, (int)(i + 1), 64 * 512);
 		assert_int_equal(blkfront_ring_submit(&p.front, &req[i]), 0);
 	}
+	/* Once answered, so that ids are no longer handed out in ascending order. */
+	blkfront_ring_push(&p.front);
+	blk_pair_serve_all(&p);
+	blkif_ring_back_push(&p.back);
+	assert_int_equal(blkfront_ring_poll(&p.front, done, 8), 6);
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(blkfront_ring_submit(&p.front, &req[i]), 0);
 	blkfront_ring_push(&p.front);
 	blkfront_ring_abort(&p.front);
 	assert_int_equal(blkfront_ring_poll(&p.front, done, 8), 0);

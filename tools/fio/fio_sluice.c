@@ -240,8 +240,8 @@ static int take_queue(struct thread_data *td, struct job *j)
 		j->q = blkfront_get_queue(d->bf, d->nr_taken++);
 	pthread_mutex_unlock(&process.lock);
 	if (!j->q) {
-		log_err("fio: sluice: disk %s has %u queue(s), and each job needs one: use fewer jobs, more disks, or a back end with more queues\n",
-			d->name, d->bf->nr_queues);
+		log_err("fio: sluice: each job needs a queue, and disk %s has %u: use fewer jobs, or more disks\n", d->name,
+			d->bf->nr_queues);
 		return 1;
 	}
 	if (td_max_bs(td) > blkfront_max_bytes(j->q)) {
