@@ -99,7 +99,13 @@ static uint32_t lists_of(uint32_t segments)
 
 static void count_parts(const struct blkfront_ring *r, struct plan *p, uint32_t offset, uint32_t left)
 {
-	p->parts = p->slots = p->lists = 0;
+	p->lists = 0;
+	if (offset + left <= BLKFRONT_SEGMENTS * PAGE_BYTES) { /* nearly always */
+		p->parts = 1;
+		p->slots = (uint32_t)bytes_to_pages(offset + left);
+		return;
+	}
+	p->parts = p->slots = 0;
 	do {
 		uint32_t bytes = part_bytes(r, offset, left, p->max_segments);
 		uint32_t segments = (uint32_t)bytes_to_pages(offset + bytes);

@@ -12,6 +12,7 @@
 #include "test.h"
 
 #define REQUESTS 20000u
+#define FEWER_REQUESTS 5000u
 #define WORKERS 16u           /* requests under way; each owns a range of the disk */
 #define RANGE_SECTORS 256u
 #define PATIENCE_MS 60000
@@ -105,7 +106,7 @@ static void check(struct worker *w)
 	assert_memory_equal(want, w->req.data, w->req.nr_sectors * 512);
 }
 
-static void run(unsigned pool_pages, bool is_pool_only, unsigned max_segments)
+static void run(unsigned nr, unsigned pool_pages, bool is_pool_only, unsigned max_segments)
 {
 	struct two_threads t = {.to_back = eventfd(0, EFD_CLOEXEC), .to_front = eventfd(0, EFD_CLOEXEC)};
 	struct blkfront_request *done[WORKERS];
@@ -125,7 +126,7 @@ static void run(unsigned pool_pages, bool is_pool_only, unsigned max_segments)
 		next_request(&t, &worker[i]);
 		waiting[nr_waiting++] = &worker[i];
 	}
-	while (completed < REQUESTS) {
+	while (completed < nr) {
 		unsigned n;
 
 		while (nr_waiting && blkfront_ring_submit(&t.p.front, &waiting[nr_waiting - 1]->req) == 0)
@@ -159,17 +160,17 @@ static void run(unsigned pool_pages, bool is_pool_only, unsigned max_segments)
 
 static void reads_give_what_was_written(void **state)
 {
-	run(0, false, BLKFRONT_SEGMENTS);
+	run(REQUESTS, 0, false, BLKFRONT_SEGMENTS);
 }
 
 static void reads_give_what_was_written_through_lists(void **state)
 {
-	run(0, false, 32);
+	run(FEWER_REQUESTS, 0, false, 32);
 }
 
 static void reads_give_what_was_written_through_a_pool(void **state)
 {
-	run(100, true, 64);
+	run(FEWER_REQUESTS, 100, true, 64);
 }
 
 int main(void)
