@@ -19,7 +19,7 @@ static int queue_open(struct handshake *h, struct link *link, const struct link_
 	int err = hv_peer_map_ring(link->peer, fq->ref, front->ring_pages, &q->ring);
 
 	if (err) {
-		handshake_fail(h, "the ring's %u pages cannot be mapped: %s", front->ring_pages, strerror(-err));
+		handshake_fail(h, "the ring's %u pages cannot be mapped: %s", front->ring_pages, hv_map_fault(err));
 		return err;
 	}
 	err = hv_evtchn_bind_interdomain(link->hv, h->other_domid, fq->port, &q->port);

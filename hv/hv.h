@@ -141,6 +141,8 @@ domid_t hv_peer_domid(const struct hv_peer *peer);
  */
 int hv_peer_map_ring(struct hv_peer *peer, const grant_ref_t refs[], unsigned nr, void **ring);
 void hv_peer_unmap_ring(struct hv_peer *peer, void *ring);
+/* What such an -errno means, for a device's error node. */
+const char *hv_map_fault(int err);
 
 struct hv_map_op {
 	grant_ref_t ref;

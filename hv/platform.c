@@ -1,6 +1,6 @@
 /*
- * hv/platform.c - chooses the platform, and opens a guest on it. (Opening Domain-0 is in open_dom0.c: guests' programs do not
- * hold that half.)
+ * hv/platform.c - chooses the platform, and opens a guest on it (Domain-0: open_dom0.c, since guests' programs do not hold that
+ * half), and says what went wrong.
  */
 #include "hv/platform.h"
 

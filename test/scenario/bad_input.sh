@@ -52,6 +52,13 @@ refuses "no domain 'x'" "${cli[@]}" --run-dir "$system_run_dir" console x
 refuses "no sluiced" "${cli[@]}" --run-dir "$system_dir/elsewhere" list
 refuses "$system_dir/elsewhere" "$SLUICE_BUILD/tools/sluice-blkback" --run-dir "$system_dir/elsewhere"
 [ -x "$SLUICE_BUILD/tools/sluice-netback" ] && refuses "$system_dir/elsewhere" "$SLUICE_BUILD/tools/sluice-netback" --run-dir "$system_dir/elsewhere"
+refuses "no hypervisor vax" "$SLUICE_BUILD/tools/sluice-blkback" --hv vax
+refuses "under Xen use xl" "${cli[@]}" --hv xen list
+refuses "sluice-guest-xen" "$SLUICE_BUILD/tools/sluice-guest" --hv xen idle
+if [ ! -e /dev/xen ] && [ -x "$SLUICE_BUILD/tools/sluice-guest-xen" ]; then
+	refuses "does not run under Xen" "$SLUICE_BUILD/tools/sluice-blkback" --hv xen
+	refuses "does not run under Xen" "$SLUICE_BUILD/tools/sluice-guest-xen" --hv xen idle
+fi
 refuses "$system_run_dir" "$SLUICE_BUILD/tools/sluiced" --run-dir "$system_run_dir"
 sluice list >/dev/null || fail "the first sluiced goes on after the second was refused"
 holds "the first sluiced goes on"

@@ -74,21 +74,30 @@ static void what_cannot_be_opened_says_why(void **state)
 	static const struct {
 		struct hv_options opt;
 		int err;
+		const char *why;
 	} cases[] = {
-		{{.run_dir = "/nowhere/at/all"}, -ENOENT},
-		{{.platform = "vax"}, -ENOTSUP},
+		{{.run_dir = "/nowhere/at/all"}, -ENOENT, "no sluiced answers in /nowhere/at/all"},
+		{{.platform = "vax"}, -ENOTSUP, "there is no hypervisor vax"},
+		{{.platform = "xen"}, -ENOTSUP, "this program holds no Xen"}, /* it is not linked with it */
 		{{.run_dir = "/tmp/an-unreasonably-long-path-for-a-unix-socket-that-has-no-room-for-more-than-one-hundred-and-"
 			     "eight-bytes-of-it"},
-		 -ENAMETOOLONG},
+		 -ENAMETOOLONG, "too long"},
 	};
+	char why[HV_WHY_BYTES];
 	struct hv *hv;
 
 	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
 		struct hv_options opt = cases[i].opt;
 
+		assert_int_equal(hv_open_dom0(&opt, &hv), cases[i].err); /* who wants no sentence gets none */
+		opt.why = why;
+		why[0] = '\0';
 		assert_int_equal(hv_open_dom0(&opt, &hv), cases[i].err);
+		assert_non_null(strstr(why, cases[i].why));
 		opt.attach = "a";
+		why[0] = '\0';
 		assert_int_equal(hv_open_guest(&opt, &hv), cases[i].err);
+		assert_non_null(strstr(why, cases[i].why));
 	}
 }
 
