@@ -99,13 +99,12 @@ static void read_abilities(struct netfront *nf)
 static unsigned count_queues(struct netfront *nf)
 {
 	uint64_t max = offer(&nf->handshake, "multi-queue-max-queues", 1);
-	unsigned n = nf->options.queues;
+	unsigned n = nf->options.queues ? nf->options.queues : 1;
 
-	if (n > max)
-		n = (unsigned)max;
-	if (n > NETFRONT_MAX_QUEUES)
-		n = NETFRONT_MAX_QUEUES;
-	return n ? n : 1;
+	nf->max_queues = max < NETFRONT_MAX_QUEUES ? (unsigned)max : NETFRONT_MAX_QUEUES;
+	if (!nf->max_queues)
+		nf->max_queues = 1;
+	return n < nf->max_queues ? n : nf->max_queues;
 }
 
 static unsigned count_slots(const struct netfront *nf)

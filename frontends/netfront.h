@@ -47,6 +47,7 @@ struct netfront {
 	unsigned mtu;
 	uint32_t tx_can; /* enum netfront_ability of the back end, while connected */
 	uint32_t rx_can; /* what it was told that we take */
+	unsigned max_queues; /* that the back end offers */
 	unsigned nr_queues;
 	struct netfront_queue *queue; /* NETFRONT_MAX_QUEUES of them */
 	struct netfront_ctrl ctrl;

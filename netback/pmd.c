@@ -6,7 +6,7 @@
  * Devices of this driver come and go with the guests; one asked for by name has no vif behind it and is refused.
  *
  * Owns     the ethdev; the vif and its queue are the caller's.
- * Trusts   ethdev_abi.h as far as pmd_register has checked it.
+ * Trusts   dpdk/ethdev_abi.h as far as pmd_register has checked it.
  * Runs in  the control thread.
  * Fails    -errno; the vif then works without an ethdev.
  */
@@ -19,7 +19,7 @@
 #include <rte_malloc.h>
 #include <rte_version.h>
 
-#include "netback/ethdev_abi.h"
+#include "dpdk/ethdev_abi.h"
 
 /* Its dev_private: DPDK frees it with the port. */
 struct pmd_private {

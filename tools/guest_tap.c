@@ -277,7 +277,8 @@ static int open_device(struct tap *t, const struct tap_options *o)
 	for (unsigned i = 0; !rc && i < o->nr_addresses; i++) {
 		rc = tap_dev_add_address(&t->dev, o->address[i]);
 		if (rc == -EINVAL)
-			return guest_fail(t->g, "'%s' is not an address with a prefix; write it as 10.0.0.1/24 or fd00::1/64", o->address[i]);
+			return guest_fail(t->g, "'%s' is not an address with a prefix; write it as 10.0.0.1/24 or fd00::1/64",
+					  o->address[i]);
 	}
 	if (!rc && o->gateway)
 		rc = tap_dev_add_gateway(&t->dev, o->gateway);

@@ -7,12 +7,12 @@ import tree
 
 # Outside headers that belong to one folder: the wrapper of that library.
 OUTSIDE = {
-    r'rte_.*': {'netback', 'tools', 'bench', 'test'},
+    r'rte_.*': {'dpdk', 'netback', 'frontends', 'tools', 'bench', 'test'},
     r'liburing\.h|libaio\.h|libnbd\.h': {'blkback', 'bench', 'test'},
     r'ext2fs/.*|et/com_err\.h': {'frontends', 'tools', 'test'},
     r'xenstore\.h|seccomp\.h': {'hv', 'bench', 'test'},
     r'libxl.*': {'tools', 'test'},
-    r'pcap.*': {'tools', 'bench', 'test'},
+    r'pcap.*': {'netback', 'tools', 'bench', 'test'},
 }
 
 

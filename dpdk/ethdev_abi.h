@@ -1,24 +1,28 @@
 /*
- * netback/ethdev_abi.h - what a DPDK driver must know of an ethdev and of the vdev bus, for DPDK 22.11.
+ * dpdk/ethdev_abi.h - what a DPDK driver must know of an ethdev and of the vdev bus, for DPDK 22.11.
  *
  * Debian ships DPDK's libraries, in which the driver interface is exported (symbol version INTERNAL), but not its driver
  * headers. These are our own declarations of that binary interface: only the fields that a driver touches, each at its
- * asserted offset. The interface is fixed for the life of ABI version 23, which meson checks (22.11.x); pmd.c also checks at run
- * time, against DPDK's public functions, that the fields are where they are said to be, and goes without ethdevs if not.
+ * asserted offset. The interface is fixed for the life of ABI version 23, which meson checks (22.11.x); drivers also check at run
+ * time that the fields are where they are said to be, and do without if not.
  */
-#ifndef SLUICE_NETBACK_ETHDEV_ABI_H
-#define SLUICE_NETBACK_ETHDEV_ABI_H
+#ifndef SLUICE_DPDK_ETHDEV_ABI_H
+#define SLUICE_DPDK_ETHDEV_ABI_H
+
+#include <string.h>
 
 #include <rte_bus_vdev.h>
 #include <rte_devargs.h>
 #include <rte_ethdev.h>
+#include <rte_version.h>
 
 struct eth_dev_ops;
 
 struct rte_eth_dev {
 	eth_rx_burst_t rx_pkt_burst;
 	eth_tx_burst_t tx_pkt_burst;
-	void *other_bursts[4];
+	uint16_t (*tx_pkt_prepare)(void *txq, struct rte_mbuf **pkts, uint16_t n);
+	void *of_descriptors[3];
 	struct rte_eth_dev_data *data;
 	void *process_private;
 	const struct eth_dev_ops *dev_ops;
@@ -129,7 +133,20 @@ struct rte_eth_dev *rte_eth_dev_allocate(const char *name);
 struct rte_eth_dev *rte_eth_dev_allocated(const char *name);
 void rte_eth_dev_probing_finish(struct rte_eth_dev *dev);
 int rte_eth_dev_release_port(struct rte_eth_dev *dev);
+extern struct rte_eth_dev rte_eth_devices[];
 void rte_vdev_register(struct rte_vdev_driver *driver);
 void rte_vdev_unregister(struct rte_vdev_driver *driver);
+
+/* Is this DPDK one whose driver interface is declared here? */
+static inline bool ethdev_abi_is_known(void)
+{
+	return strstr(rte_version(), " 22.11.") != NULL;
+}
+
+/* A device just allocated: do its fields lie where they are said to? */
+static inline bool ethdev_abi_fits(const struct rte_eth_dev *dev)
+{
+	return dev == &rte_eth_devices[dev->data->port_id] && dev->data->mtu == RTE_ETHER_MTU && !dev->data->mac_addrs;
+}
 
 #endif

@@ -1,0 +1,220 @@
+/*
+ * frontends/netfront_burst.c - bursts of mbufs through a netfront's rings.   [hot]
+ *
+ * Owns, Trusts, Runs in: netfront_pmd.h.
+ * Fails    what cannot be sent or received is dropped and counted; a full ring takes fewer.
+ */
+#include "frontends/netfront_pmd.h"
+
+#include <rte_errno.h>
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include "hv/hv.h"
+
+#define MAX_SEGMENTS 64u
+
+static inline bool enter(struct netfront_pmd_queue *q)
+{
+	store_relaxed(&q->is_inside, 1);
+	compiler_fence(); /* the processor's fence is the membarrier of netfront_gate_close */
+	if (likely(load_acquire(&q->is_open))) /* pairs with netfront_gate_open's release */
+		return true;
+	store_relaxed(&q->is_inside, 0);
+	return false;
+}
+
+static inline void leave(struct netfront_pmd_queue *q)
+{
+	store_release(&q->is_inside, 0); /* pairs with netfront_gate_close's acquire */
+}
+
+/* ---- rx ------------------------------------------------------------------------------------------------------------------ */
+
+static inline struct rte_mbuf *take_spare(struct netfront_pmd_queue *q)
+{
+	if (unlikely(!q->nr_spare)) {
+		if (rte_pktmbuf_alloc_bulk(q->pool, q->spare, NETFRONT_PMD_SPARES))
+			return NULL;
+		q->nr_spare = NETFRONT_PMD_SPARES;
+	}
+	return q->spare[--q->nr_spare];
+}
+
+/* The rest of a frame that is longer than one mbuf. False: no buffers; the chain so far is still m's. */
+static bool append(struct netfront_pmd_queue *q, struct netfront_ring *r, struct rte_mbuf *m, uint32_t left)
+{
+	struct rte_mbuf *last = m;
+
+	while (left) {
+		struct rte_mbuf *next = take_spare(q);
+		uint32_t bytes;
+
+		if (!next)
+			return false;
+		bytes = RTE_MIN(left, (uint32_t)rte_pktmbuf_tailroom(next));
+		netfront_ring_copy(r, rte_pktmbuf_mtod(next, void *), bytes);
+		next->data_len = (uint16_t)bytes;
+		last->next = next;
+		last = next;
+		m->nb_segs++;
+		left -= bytes;
+	}
+	return true;
+}
+
+static inline void set_offloads(struct rte_mbuf *m, const struct netfront_meta *meta)
+{
+	if (meta->flags & NETFRONT_CSUM_BLANK)
+		m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;
+	else if (meta->flags & NETFRONT_CSUM_VALID)
+		m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	if (meta->gso_size) {
+		m->ol_flags |= RTE_MBUF_F_RX_LRO;
+		m->tso_segsz = meta->gso_size;
+	}
+	if (meta->hash_type) {
+		m->ol_flags |= RTE_MBUF_F_RX_RSS_HASH;
+		m->hash.rss = meta->hash;
+	}
+}
+
+/* One frame into mbufs; NULL: there are none. */
+static inline struct rte_mbuf *receive(struct netfront_pmd_queue *q, struct netfront_ring *r, const struct netfront_frame *f)
+{
+	struct rte_mbuf *m = take_spare(q);
+	uint32_t bytes;
+
+	if (unlikely(!m))
+		return NULL;
+	bytes = RTE_MIN(f->bytes, (uint32_t)rte_pktmbuf_tailroom(m));
+	netfront_ring_copy(r, rte_pktmbuf_mtod(m, void *), bytes);
+	m->data_len = (uint16_t)bytes;
+	m->pkt_len = f->bytes;
+	m->port = q->port_id;
+	if (unlikely(bytes < f->bytes) && !append(q, r, m, f->bytes - bytes)) {
+		rte_pktmbuf_free(m);
+		return NULL;
+	}
+	set_offloads(m, &f->meta);
+	return m;
+}
+
+uint16_t netfront_pmd_rx(void *rxq, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct netfront_pmd_queue *q = rxq;
+	const struct netfront_frame *f;
+	struct netfront_ring *r;
+	uint16_t got = 0;
+
+	if (!enter(q))
+		return 0;
+	r = &q->queue->ring;
+	while (got < n && (f = netfront_ring_next(r))) {
+		struct rte_mbuf *m = receive(q, r, f);
+
+		if (unlikely(!m)) {
+			q->no_mbuf++;
+			netfront_ring_no_room(r);
+			continue;
+		}
+		netfront_ring_done(r);
+		pkts[got++] = m;
+	}
+	r->count.rx_bursts += got != 0;
+	if (netfront_ring_post(r))
+		hv_notify(q->queue->hv, q->queue->rx_port);
+	leave(q);
+	return got;
+}
+
+/* ---- tx ------------------------------------------------------------------------------------------------------------------ */
+
+static inline void get_offloads(const struct rte_mbuf *m, struct netfront_meta *meta)
+{
+	if (m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG))
+		meta->flags = NETFRONT_CSUM_BLANK;
+	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) {
+		meta->gso_size = m->tso_segsz;
+		meta->gso_type = m->ol_flags & RTE_MBUF_F_TX_IPV6 ? XEN_NETIF_GSO_TYPE_TCPV6 : XEN_NETIF_GSO_TYPE_TCPV4;
+	}
+}
+
+static inline bool transmit(struct netfront_ring *r, struct rte_mbuf *m)
+{
+	struct iovec pieces[MAX_SEGMENTS];
+	struct netfront_meta meta = {0};
+	unsigned nr = 0;
+
+	get_offloads(m, &meta);
+	for (const struct rte_mbuf *s = m; s && nr < MAX_SEGMENTS; s = s->next)
+		pieces[nr++] = (struct iovec){rte_pktmbuf_mtod(s, void *), s->data_len};
+	if (unlikely(m->nb_segs > MAX_SEGMENTS)) {
+		r->count.tx_drop_size++;
+		return true;
+	}
+	return netfront_ring_put(r, pieces, m->pkt_len, &meta);
+}
+
+uint16_t netfront_pmd_tx(void *txq, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct netfront_pmd_queue *q = txq;
+	struct netfront_ring *r;
+	uint16_t sent = 0;
+
+	if (!enter(q))
+		return 0;
+	r = &q->queue->ring;
+	netfront_ring_reclaim(r);
+	while (sent < n && transmit(r, pkts[sent]))
+		sent++;
+	if (netfront_ring_push(r))
+		hv_notify(q->queue->hv, q->queue->tx_port);
+	leave(q);
+	rte_pktmbuf_free_bulk(pkts, sent);
+	return sent;
+}
+
+/* The sum of addresses, protocol and length, of the whole segment even when it is to be cut. */
+static uint16_t pseudo_sum(const struct rte_mbuf *m, const void *l3, uint8_t protocol)
+{
+	uint32_t bytes = m->pkt_len - m->l2_len - m->l3_len;
+
+	if (m->ol_flags & RTE_MBUF_F_TX_IPV6) {
+		struct rte_ipv6_hdr ip = *(const struct rte_ipv6_hdr *)l3;
+
+		ip.proto = protocol;
+		ip.payload_len = rte_cpu_to_be_16((uint16_t)bytes);
+		return rte_ipv6_phdr_cksum(&ip, 0);
+	}
+	struct rte_ipv4_hdr ip = *(const struct rte_ipv4_hdr *)l3;
+
+	ip.total_length = rte_cpu_to_be_16((uint16_t)(bytes + rte_ipv4_hdr_len(&ip)));
+	return rte_ipv4_phdr_cksum(&ip, 0);
+}
+
+uint16_t netfront_pmd_tx_prepare(void *txq, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		bool is_udp = (m->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_UDP_CKSUM;
+		uint32_t at = m->l2_len + m->l3_len;
+		uint16_t sum;
+
+		if (!(m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG)))
+			continue;
+		if (at + (is_udp ? sizeof(struct rte_udp_hdr) : sizeof(struct rte_tcp_hdr)) > m->data_len) {
+			rte_errno = EINVAL;
+			break;
+		}
+		sum = pseudo_sum(m, rte_pktmbuf_mtod_offset(m, const void *, m->l2_len), is_udp ? IPPROTO_UDP : IPPROTO_TCP);
+		if (is_udp)
+			rte_pktmbuf_mtod_offset(m, struct rte_udp_hdr *, at)->dgram_cksum = sum;
+		else
+			rte_pktmbuf_mtod_offset(m, struct rte_tcp_hdr *, at)->cksum = sum;
+	}
+	return i;
+}

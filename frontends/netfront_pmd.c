@@ -1,0 +1,527 @@
+/*
+ * frontends/netfront_pmd.c - DPDK driver net_netfront: a DPDK program becomes a guest, its vif an ethdev.
+ *
+ *      --vdev net_netfront0,attach=NAME,vif=0   probe: join the domain, connect, learn what the back end can
+ *      configure: connect anew when other queues or offloads are wanted; start, bursts, stop; close: leave
+ *
+ * The device stays when its back end goes: the link is down, bursts move nothing; stopped and started, it connects to the
+ * back end that is there by then.
+ *
+ * Owns     the netfront, and a reference to the domain it is in.
+ * Trusts   dpdk/ethdev_abi.h as far as ethdev_abi_is_known has checked it.
+ * Runs in  the program's control thread; what touches the bus in the bus's thread.
+ * Fails    -errno, with a sentence in DPDK's log.
+ */
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <rte_kvargs.h>
+#include <rte_log.h>
+#include <rte_malloc.h>
+
+#include "dpdk/ethdev_abi.h"
+#include "frontends/net_guest.h"
+#include "frontends/netfront_pmd.h"
+
+#define CONNECT_MS 10000
+#define RX_OFFLOADS                                                                                              \
+	(RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_LRO |            \
+	 RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_RSS_HASH)
+#define RSS_TYPES (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_TCP)
+
+RTE_LOG_REGISTER(netfront_log, pmd.net.netfront, NOTICE);
+#define LOG(level, ...) rte_log(RTE_LOG_##level, netfront_log, __VA_ARGS__)
+
+/* Its dev_private: DPDK frees it with the port. */
+struct netfront_port {
+	struct net_guest *guest;
+	struct netfront *nf; /* NULL: not connected since the last attempt */
+	unsigned devid;
+	struct netfront_options options;
+	struct rte_ether_addr mac;
+	bool is_started; /* the bus's thread's */
+	uint16_t nr_rx, nr_tx;
+	struct netfront_pmd_queue *rx[NETFRONT_MAX_QUEUES], *tx[NETFRONT_MAX_QUEUES];
+};
+
+static struct netfront_port *port_of(struct rte_eth_dev *dev)
+{
+	return dev->data->dev_private;
+}
+
+/* ---- gates --------------------------------------------------------------------------------------------------------------- */
+
+int netfront_gate_init(void)
+{
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) ? -errno : 0;
+}
+
+void netfront_gate_open(struct netfront_pmd_queue *q, struct netfront_queue *queue)
+{
+	q->queue = queue;
+	store_release(&q->is_open, 1);
+}
+
+void netfront_gate_close(struct netfront_pmd_queue *q)
+{
+	store_relaxed(&q->is_open, 0);
+	syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	while (load_acquire(&q->is_inside)) /* pairs with leave's release */
+		sched_yield();
+}
+
+/* In the bus's thread: opens the gates of a connected, started device. */
+static void open_gates(struct netfront_port *p)
+{
+	if (!p->nf || !p->nf->is_connected || !p->is_started)
+		return;
+	for (unsigned i = 0; i < p->nr_rx && i < p->nf->nr_queues; i++)
+		if (p->rx[i])
+			netfront_gate_open(p->rx[i], &p->nf->queue[i]);
+	for (unsigned i = 0; i < p->nr_tx && i < p->nf->nr_queues; i++)
+		if (p->tx[i])
+			netfront_gate_open(p->tx[i], &p->nf->queue[i]);
+}
+
+static void close_gates(struct netfront_port *p)
+{
+	for (unsigned i = 0; i < NETFRONT_MAX_QUEUES; i++) {
+		if (p->rx[i])
+			netfront_gate_close(p->rx[i]);
+		if (p->tx[i])
+			netfront_gate_close(p->tx[i]);
+	}
+}
+
+static void went_up(struct netfront *nf, void *arg)
+{
+	(void)nf;
+	open_gates(arg);
+}
+
+static void went_down(struct netfront *nf, void *arg)
+{
+	(void)nf;
+	close_gates(arg);
+}
+
+/* ---- in the bus's thread -------------------------------------------------------------------------------------------------- */
+
+static int disconnect(struct frontbus *bus, void *arg)
+{
+	struct netfront_port *p = arg;
+
+	(void)bus;
+	if (!p->nf)
+		return 0;
+	net_guest_remove(p->guest, p->nf);
+	netfront_destroy(p->nf);
+	p->nf = NULL;
+	return 0;
+}
+
+static int connect_as_wanted(struct frontbus *bus, void *arg)
+{
+	struct netfront_port *p = arg;
+	int rc;
+
+	disconnect(bus, p);
+	rc = netfront_create(bus, p->devid, &p->options, &p->nf);
+	if (rc)
+		return rc;
+	rc = net_guest_add(p->guest, p->nf);
+	if (!rc)
+		rc = netfront_wait_connected(p->nf, CONNECT_MS);
+	if (rc)
+		disconnect(bus, p);
+	return rc;
+}
+
+static int start(struct frontbus *bus, void *arg)
+{
+	struct netfront_port *p = arg;
+
+	(void)bus;
+	p->is_started = true;
+	open_gates(p);
+	return 0;
+}
+
+static int stop(struct frontbus *bus, void *arg)
+{
+	struct netfront_port *p = arg;
+
+	(void)bus;
+	p->is_started = false;
+	close_gates(p);
+	return 0;
+}
+
+static int connect_port(struct netfront_port *p)
+{
+	int rc = net_guest_run(p->guest, connect_as_wanted, p);
+
+	if (rc == -ENOENT)
+		LOG(ERR, "vif %u does not exist in this domain; add it to the domain's configuration\n", p->devid);
+	else if (rc == -ETIMEDOUT)
+		LOG(ERR, "vif %u: no back end has connected within %d seconds; is it running?\n", p->devid, CONNECT_MS / 1000);
+	else if (rc)
+		LOG(ERR, "vif %u cannot be used: %s\n", p->devid, strerror(-rc));
+	return rc;
+}
+
+/* ---- the ethdev ----------------------------------------------------------------------------------------------------------- */
+
+/* What the program has chosen, as what a netfront accepts. */
+static uint32_t accepts_of(const struct rte_eth_conf *conf)
+{
+	uint64_t offloads = conf->rxmode.offloads;
+	uint32_t accepts = 0;
+
+	if (offloads & (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM))
+		accepts |= NETFRONT_CSUM4 | NETFRONT_CSUM6;
+	if (offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO)
+		accepts |= NETFRONT_CSUM4 | NETFRONT_CSUM6 | NETFRONT_GSO4 | NETFRONT_GSO6;
+	if (conf->rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG)
+		accepts |= NETFRONT_HASH;
+	return accepts;
+}
+
+static int pmd_configure(struct rte_eth_dev *dev)
+{
+	struct netfront_port *p = port_of(dev);
+	unsigned queues = RTE_MAX(dev->data->nr_rx_queues, dev->data->nr_tx_queues);
+	uint32_t accepts = accepts_of((const struct rte_eth_conf *)dev->data->dev_conf);
+	int rc = 0;
+
+	if (!p->nf || !p->nf->is_connected || accepts != p->options.accepts || queues != p->nf->nr_queues) {
+		p->options.accepts = accepts;
+		p->options.queues = queues;
+		rc = connect_port(p);
+	}
+	if (!rc && p->nf->nr_queues < queues) {
+		LOG(ERR, "vif %u: %u queues are wanted, %u are to be had; use fewer, or fewer slots\n", p->devid, queues, p->nf->nr_queues);
+		rc = -ENOSPC;
+	}
+	return rc;
+}
+
+static int pmd_start(struct rte_eth_dev *dev)
+{
+	struct netfront_port *p = port_of(dev);
+
+	p->nr_rx = dev->data->nr_rx_queues;
+	p->nr_tx = dev->data->nr_tx_queues;
+	/* Its back end went while it was stopped, or before: there may be another by now. */
+	if (!p->nf || !load_relaxed(&p->nf->is_connected)) {
+		int rc = connect_port(p);
+
+		if (rc)
+			return rc;
+	}
+	return net_guest_run(p->guest, start, p);
+}
+
+static int pmd_stop(struct rte_eth_dev *dev)
+{
+	dev->data->dev_link.link_status = RTE_ETH_LINK_DOWN;
+	return net_guest_run(port_of(dev)->guest, stop, port_of(dev));
+}
+
+static int pmd_close(struct rte_eth_dev *dev)
+{
+	struct netfront_port *p = port_of(dev);
+
+	dev->data->mac_addrs = NULL; /* part of dev_private */
+	if (!p->guest)
+		return 0;
+	net_guest_run(p->guest, disconnect, p);
+	net_guest_put(p->guest);
+	p->guest = NULL;
+	return 0;
+}
+
+static int pmd_link_update(struct rte_eth_dev *dev, int wait)
+{
+	struct netfront_port *p = port_of(dev);
+	bool is_up = p->nf && load_relaxed(&p->nf->is_connected) && load_relaxed(&p->nf->has_carrier);
+
+	(void)wait;
+	dev->data->dev_link.link_status = is_up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
+	return 0;
+}
+
+static int pmd_always(struct rte_eth_dev *dev)
+{
+	return 0; /* a vif gets what the back end sends it */
+}
+
+static int pmd_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
+{
+	struct netfront_port *p = port_of(dev);
+
+	return p->nf && mtu + (uint32_t)RTE_ETHER_HDR_LEN > netfront_max_frame(p->nf) ? -EINVAL : 0;
+}
+
+static int pmd_infos(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
+{
+	struct netfront_port *p = port_of(dev);
+	uint32_t can = p->nf ? p->nf->tx_can : 0, frame = p->nf ? netfront_max_frame(p->nf) : PAGE_BYTES;
+
+	info->max_rx_pktlen = NETFRONT_MAX_RX_FRAME;
+	info->max_lro_pkt_size = NETFRONT_MAX_RX_FRAME;
+	info->max_mtu = (uint16_t)RTE_MIN(frame - RTE_ETHER_HDR_LEN, (uint32_t)UINT16_MAX);
+	info->max_rx_queues = info->max_tx_queues = (uint16_t)(p->nf ? p->nf->max_queues : 1);
+	info->max_mac_addrs = 1;
+	info->rx_offload_capa = RX_OFFLOADS;
+	info->flow_type_rss_offloads = RSS_TYPES;
+	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (can & NETFRONT_CSUM4 && can & NETFRONT_CSUM6)
+		info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	if (can & NETFRONT_GSO4 && can & NETFRONT_GSO6)
+		info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
+	info->rx_desc_lim = (struct rte_eth_desc_lim){.nb_max = NETFRONT_SLOTS * 16, .nb_min = 1, .nb_align = 1};
+	info->tx_desc_lim = info->rx_desc_lim;
+	return 0;
+}
+
+static int pmd_stats(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
+{
+	struct netfront_port *p = port_of(dev);
+
+	for (unsigned i = 0; p->nf && i < NETFRONT_MAX_QUEUES; i++) {
+		const struct netfront_counters *c = &p->nf->queue[i].ring.count;
+
+		stats->ipackets += stats->q_ipackets[i] = load_relaxed(&c->rx_packets);
+		stats->ibytes += stats->q_ibytes[i] = load_relaxed(&c->rx_bytes);
+		stats->opackets += stats->q_opackets[i] = load_relaxed(&c->tx_packets);
+		stats->obytes += stats->q_obytes[i] = load_relaxed(&c->tx_bytes);
+		stats->ierrors += load_relaxed(&c->rx_drop_error) + load_relaxed(&c->rx_drop_bounds) + load_relaxed(&c->rx_drop_chain) +
+				  load_relaxed(&c->rx_drop_extra);
+		stats->oerrors += load_relaxed(&c->tx_errors) + load_relaxed(&c->tx_drop_size) + load_relaxed(&c->tx_drop_offload);
+		stats->rx_nombuf += p->rx[i] ? load_relaxed(&p->rx[i]->no_mbuf) : 0;
+	}
+	return 0;
+}
+
+static struct netfront_pmd_queue *new_queue(struct rte_eth_dev *dev, struct rte_mempool *pool)
+{
+	struct netfront_pmd_queue *q = rte_zmalloc("netfront", sizeof(*q), RTE_CACHE_LINE_SIZE);
+
+	if (q) {
+		q->pool = pool;
+		q->port_id = dev->data->port_id;
+	}
+	return q;
+}
+
+static int pmd_rx_setup(struct rte_eth_dev *dev, uint16_t i, uint16_t nr_desc, unsigned int socket, const struct rte_eth_rxconf *conf,
+			struct rte_mempool *pool)
+{
+	struct netfront_port *p = port_of(dev);
+
+	dev->data->rx_queues[i] = p->rx[i] = new_queue(dev, pool);
+	return p->rx[i] ? 0 : -ENOMEM;
+}
+
+static int pmd_tx_setup(struct rte_eth_dev *dev, uint16_t i, uint16_t nr_desc, unsigned int socket, const struct rte_eth_txconf *conf)
+{
+	struct netfront_port *p = port_of(dev);
+
+	dev->data->tx_queues[i] = p->tx[i] = new_queue(dev, NULL);
+	return p->tx[i] ? 0 : -ENOMEM;
+}
+
+/* The device is stopped: the gate is closed, and nobody else knows the queue. */
+static void pmd_rx_release(struct rte_eth_dev *dev, uint16_t i)
+{
+	struct netfront_port *p = port_of(dev);
+
+	if (!p->rx[i])
+		return;
+	rte_pktmbuf_free_bulk(p->rx[i]->spare, p->rx[i]->nr_spare);
+	rte_free(p->rx[i]);
+	p->rx[i] = NULL;
+	dev->data->rx_queues[i] = NULL;
+}
+
+static void pmd_tx_release(struct rte_eth_dev *dev, uint16_t i)
+{
+	struct netfront_port *p = port_of(dev);
+
+	rte_free(p->tx[i]);
+	p->tx[i] = NULL;
+	dev->data->tx_queues[i] = NULL;
+}
+
+static const struct eth_dev_ops pmd_ops = {
+	.dev_configure = pmd_configure,
+	.dev_start = pmd_start,
+	.dev_stop = pmd_stop,
+	.dev_close = pmd_close,
+	.link_update = pmd_link_update,
+	.promiscuous_enable = pmd_always,
+	.promiscuous_disable = pmd_always,
+	.allmulticast_enable = pmd_always,
+	.allmulticast_disable = pmd_always,
+	.mtu_set = pmd_mtu_set,
+	.stats_get = pmd_stats,
+	.dev_infos_get = pmd_infos,
+	.rx_queue_setup = pmd_rx_setup,
+	.rx_queue_release = pmd_rx_release,
+	.tx_queue_setup = pmd_tx_setup,
+	.tx_queue_release = pmd_tx_release,
+};
+
+/* ---- devargs --------------------------------------------------------------------------------------------------------------- */
+
+struct devargs {
+	char *attach, *run_dir, *platform;
+	unsigned vif, slots;
+};
+
+static int take_text(const char *key, const char *value, void *to)
+{
+	(void)key;
+	free(*(char **)to);
+	*(char **)to = strdup(value ? value : "");
+	return *(char **)to ? 0 : -1;
+}
+
+static int take_number(const char *key, const char *value, void *to)
+{
+	char *end = NULL;
+	unsigned long n = value && *value >= '0' && *value <= '9' ? strtoul(value, &end, 10) : 0;
+
+	if (!end || *end || n > 65535) {
+		LOG(ERR, "%s=%s is not a number from 0 to 65535\n", key, value ? value : "");
+		return -1;
+	}
+	*(unsigned *)to = (unsigned)n;
+	return 0;
+}
+
+static int parse(const char *text, struct devargs *a)
+{
+	static const char *const keys[] = {"attach", "run_dir", "hv", "vif", "slots", NULL};
+	struct rte_kvargs *kv = rte_kvargs_parse(text, keys);
+	int rc = 0;
+
+	if (!kv) {
+		LOG(ERR, "'%s' cannot be understood; use attach=NAME, run_dir=DIR, hv=PLATFORM, vif=N, slots=N\n", text);
+		return -EINVAL;
+	}
+	if (rte_kvargs_process(kv, "attach", take_text, &a->attach) || rte_kvargs_process(kv, "run_dir", take_text, &a->run_dir) ||
+	    rte_kvargs_process(kv, "hv", take_text, &a->platform) || rte_kvargs_process(kv, "vif", take_number, &a->vif) ||
+	    rte_kvargs_process(kv, "slots", take_number, &a->slots))
+		rc = -EINVAL;
+	rte_kvargs_free(kv);
+	return rc;
+}
+
+/* ---- the driver ------------------------------------------------------------------------------------------------------------ */
+
+static int open_port(struct netfront_port *p, const struct devargs *a)
+{
+	const struct hv_options opt = {.platform = a->platform, .run_dir = a->run_dir, .attach = a->attach};
+	char why[HV_WHY_BYTES];
+	int rc = net_guest_get(&opt, &p->guest, why);
+
+	if (rc) {
+		LOG(ERR, "%s\n", why);
+		return rc;
+	}
+	p->devid = a->vif;
+	p->options = (struct netfront_options){.queues = 1, .slots = a->slots, .hooks = {went_up, went_down, p}};
+	rc = connect_port(p);
+	if (rc) {
+		net_guest_put(p->guest);
+		p->guest = NULL;
+		return rc;
+	}
+	memcpy(&p->mac, p->nf->mac, sizeof(p->mac));
+	return 0;
+}
+
+static void fill_device(struct rte_eth_dev *dev, struct rte_vdev_device *vdev, struct netfront_port *p)
+{
+	dev->data->mac_addrs = &p->mac;
+	dev->data->mtu = (uint16_t)p->nf->mtu;
+	dev->data->dev_link.link_speed = RTE_ETH_SPEED_NUM_10G;
+	dev->data->dev_link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
+	dev->data->numa_node = vdev->device.numa_node;
+	dev->device = &vdev->device;
+	dev->dev_ops = &pmd_ops;
+	dev->rx_pkt_burst = netfront_pmd_rx;
+	dev->tx_pkt_burst = netfront_pmd_tx;
+	dev->tx_pkt_prepare = netfront_pmd_tx_prepare;
+}
+
+static int pmd_probe(struct rte_vdev_device *vdev)
+{
+	const struct rte_devargs *given = vdev->device.devargs;
+	struct devargs a = {0};
+	struct rte_eth_dev *dev;
+	struct netfront_port *p;
+	int rc = ethdev_abi_is_known() ? netfront_gate_init() : -ENOTSUP;
+
+	if (rc) {
+		LOG(ERR, "%s\n", rc == -ENOTSUP ? "this DPDK is not 22.11, for which the driver was made" :
+						   "this kernel has no membarrier");
+		return rc;
+	}
+	rc = parse(given && given->args ? given->args : "", &a);
+	if (rc)
+		goto free_devargs;
+	rc = -ENOSPC;
+	dev = rte_eth_dev_allocate(vdev->device.name);
+	if (!dev)
+		goto free_devargs;
+	p = ethdev_abi_fits(dev) ? rte_zmalloc("net_netfront", sizeof(*p), 0) : NULL;
+	rc = -ENOMEM;
+	if (!p)
+		goto release_port;
+	dev->data->dev_private = p;
+	rc = open_port(p, &a);
+	if (rc)
+		goto release_port; /* which frees dev_private */
+	fill_device(dev, vdev, p);
+	rte_eth_dev_probing_finish(dev);
+	goto free_devargs;
+
+release_port:
+	rte_eth_dev_release_port(dev);
+free_devargs:
+	free(a.attach);
+	free(a.run_dir);
+	free(a.platform);
+	return rc;
+}
+
+static int pmd_remove(struct rte_vdev_device *vdev)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_allocated(vdev->device.name);
+
+	if (!dev)
+		return 0;
+	if (dev->data->dev_private)
+		pmd_close(dev);
+	return rte_eth_dev_release_port(dev);
+}
+
+static struct rte_vdev_driver pmd_driver = {
+	.driver = {.name = "net_netfront"},
+	.probe = pmd_probe,
+	.remove = pmd_remove,
+};
+
+/* The plugin is loaded before the buses look for devices. */
+RTE_INIT(netfront_pmd_register)
+{
+	rte_vdev_register(&pmd_driver);
+}

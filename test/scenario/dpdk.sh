@@ -1,0 +1,120 @@
+#!/bin/bash
+# Stock DPDK programs over our drivers: testpmd as a guest (net_netfront) against sluice-netback, and as the back end (net_netback) of
+# two guests that run a kernel's network stack.
+. "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
+scenario_requires dpdk-testpmd ping nsenter
+scenario_begin sluiced
+[ -c /dev/net/tun ] || skip "there is no /dev/net/tun"
+[ -e "$SLUICE_BUILD/tools/librte_net_sluice.so" ] || skip "librte_net_sluice.so is not built here"
+system_start sluice-netback || fail "sluice-netback"
+# DPDK refuses plugins below a folder that everybody may write to, as /tmp.
+plugin=$(mktemp -d /run/sluice-plugin.XXXXXX)/librte_net_sluice.so
+cp "$SLUICE_BUILD/tools/librte_net_sluice.so" "$plugin" || fail "a copy of the plugin"
+trap 'rm -rf "${plugin%/*}"; scenario_finish' EXIT
+
+create() {
+	local n=$1
+	printf 'name="g%s"\nkernel=""\nmemory=32\nvif=["mac=00:16:3e:00:00:0%s"]\n' "$n" "$n" >"$system_dir/g$n.cfg"
+	sluice create -q "$system_dir/g$n.cfg" || fail "guest $n"
+}
+tap_pid=()
+start_tap() {
+	local n=$1
+	shift
+	create "$n"
+	"$SLUICE_BUILD/tools/sluice-guest" --attach "g$n" --run-dir "$system_run_dir" tap 0 --address "10.9.0.$n/24" --address "fd09::$n/64" "$@" \
+		>"$system_dir/log/tap$n.log" 2>&1 &
+	tap_pid[n]=$!
+	system_until 10 grep -q '^ready' "$system_dir/log/tap$n.log" || fail "tap $n is ready"
+}
+end_tap() {
+	sluice shutdown "g$1" >/dev/null || fail "shutdown of guest $1"
+	wait "${tap_pid[$1]}" || fail "tap $1 ends well"
+	system_until 10 is_gone "g$1" || fail "guest $1 is gone"
+}
+in_ns() { nsenter --net="/proc/${tap_pid[$1]}/ns/net" "${@:2}"; }
+figure() { awk -v name="$2" '$1 == name { print $2 }' "$system_dir/log/tap$1.log"; }
+
+# testpmd_start DEVARGS OPTION...: its words go to log/testpmd.log, commands come through fd 8.
+testpmd_start() {
+	local device=$1
+	shift
+	rm -f "$system_dir/testpmd.in"
+	mkfifo "$system_dir/testpmd.in"
+	stdbuf -oL dpdk-testpmd --lcores '0@0,1@0' --no-pci --no-telemetry --no-huge --no-shconf -m 128 -d "$plugin" ${device:+--vdev "$device"} $more_devices -- -i \
+		--total-num-mbufs=8192 "$@" <"$system_dir/testpmd.in" >"$system_dir/log/testpmd.log" 2>&1 &
+	testpmd_pid=$!
+	exec 8<>"$system_dir/testpmd.in"
+	system_until 20 testpmd_says 'testpmd>' || fail "testpmd starts"
+}
+testpmd_says() { grep -qs -- "$1" "$system_dir/log/testpmd.log"; }
+tell() { echo "$*" >&8; }
+testpmd_end() {
+	tell stop
+	tell quit
+	system_gone "$testpmd_pid" 20 || fail "testpmd does not end"
+	wait "$testpmd_pid" || fail "testpmd ends well"
+	exec 8>&-
+}
+more_devices=''
+
+# ---- as a guest -------------------------------------------------------------------------------------------------------------
+
+start_tap 2
+echoes() {
+	in_ns 2 ping -c 1 -W 1 10.9.0.99 >/dev/null 2>&1
+}
+for queues in 1 2; do
+	create 1
+	testpmd_start "net_netfront0,attach=g1,run_dir=$system_run_dir" --rxq=$queues --txq=$queues --forward-mode=icmpecho
+	tell start
+	system_until 10 echoes || fail "testpmd answers a ping"
+	in_ns 2 ping -q -c 500 -i 0.002 -s 1400 10.9.0.99 | grep -q ' 500 received' || fail "testpmd answers 500 pings"
+	holds "testpmd as a guest answers 500 pings of 1400 bytes ($queues queues)"
+	testpmd_end
+	system_until 10 is_gone g1 || fail "the guest ends with testpmd"
+done
+create 1
+testpmd_start "net_netfront0,attach=g1,run_dir=$system_run_dir,slots=64" --forward-mode=txonly --eth-peer=0,00:16:3e:00:00:02 --txpkts=64,200,1000
+tell start
+sleep 1
+tell stop
+tell "show port stats 0"
+system_until 10 testpmd_says 'TX-bytes: *[1-9]' || fail "statistics"
+sent=$(awk '/TX-packets:.*TX-errors/ { print $2 }' "$system_dir/log/testpmd.log" | tail -n 1)
+[ "$sent" -gt 10000 ] || fail "testpmd sent only $sent packets"
+[ "$(awk '/TX-packets:.*TX-errors/ { print $4 }' "$system_dir/log/testpmd.log" | tail -n 1)" = 0 ] || fail "testpmd saw errors"
+holds "testpmd sent $sent packets of three pieces"
+
+# Its back end goes, and another comes.
+tell start
+system_stop sluice-netback || fail "sluice-netback ends"
+tell "show port info 0"
+system_until 10 testpmd_says 'Link status: down' || fail "the link is down when the back end is gone"
+tell stop
+system_start sluice-netback || fail "sluice-netback"
+tell "port stop 0"
+tell "port start 0"
+: >"$system_dir/log/testpmd.log"
+tell "show port info 0"
+system_until 15 testpmd_says 'Link status: up' || fail "the link is up again"
+holds "testpmd outlives its back end, and connects to the next"
+testpmd_end
+system_until 10 is_gone g1 || fail "the guest ends with testpmd"
+wait "${tap_pid[2]}"
+system_until 10 is_gone g2 || fail "guest 2 is gone"
+
+refused_vdev() {
+	local words=$1 device=$2
+	timeout 30 dpdk-testpmd --lcores '0@0' --no-pci --no-telemetry --no-huge --no-shconf -m 64 -d "$plugin" --vdev "$device" -- -i </dev/null >"$system_dir/refused" 2>&1
+	grep -q -- "$words" "$system_dir/refused" || fail "'$device' should be refused with '$words': $(grep -vi eal "$system_dir/refused" | head -n 5)"
+	holds "refused: $(grep -m1 -- "$words" "$system_dir/refused")"
+}
+refused_vdev "there is no domain 'nobody'" "net_netfront0,attach=nobody,run_dir=$system_run_dir"
+refused_vdev "no sluiced answers in /nowhere" "net_netfront0,attach=g1,run_dir=/nowhere"
+refused_vdev "cannot be understood" "net_netfront0,colour=red"
+refused_vdev "vif=x is not a number" "net_netfront0,attach=g1,vif=x"
+create 1
+refused_vdev "vif 7 does not exist" "net_netfront0,attach=g1,vif=7,run_dir=$system_run_dir"
+system_until 10 is_gone g1 || fail "guest 1 is gone"
+expect_nothing_left "after all guests ended"
