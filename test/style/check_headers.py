@@ -8,6 +8,8 @@ import sys
 import tree
 
 WARNINGS = ['-std=gnu11', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Werror', '-fno-strict-aliasing', '-fsyntax-only']
+# What cannot be without DPDK.
+OF_DPDK = ('netback/', 'dpdk/', 'frontends/netfront_pmd')
 
 
 def library_flags():
@@ -34,9 +36,9 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = []
         for header in headers:
-            if header.startswith('netback/') and not outside:
+            if header.startswith(OF_DPDK) and not outside:
                 continue
-            extra = outside if header.startswith(('netback/', 'tools/', 'test/', 'bench/')) else []
+            extra = outside if header.startswith(OF_DPDK + ('tools/', 'test/', 'bench/')) else []
             jobs += [pool.submit(compile_alone, c, root, header, flags + extra) for c in compilers]
         faults = [j.result() for j in jobs if j.result()]
     tree.end(faults, 'headers under ' + ' and '.join(compilers), len(headers) if compilers else 0)
