@@ -166,10 +166,37 @@ void pages_plan(struct pages *pg, struct pages_lot *lot, bool is_read)
 		copy_plan(pg, lot, false);
 }
 
+/* What is kept and not used since before. */
+static void drop_kept(struct pages *pg, uint64_t before)
+{
+	unmap_run(pg);
+	do {
+		pg->nr_unmap = persistent_drop_unused(&pg->persistent, before, pg->unmap, pg->max_batch);
+		unmap_run(pg);
+	} while (pg->persistent.oldest != PERSISTENT_NONE && pg->persistent.pages[pg->persistent.oldest].unused_since_ns < before);
+}
+
+/* Domain-0's quota of maps may be smaller than what we would like to keep: then all that is not in use goes, for a second try. */
+static void map_run(struct pages *pg)
+{
+	bool has_room = false;
+
+	if (!hv_peer_map(pg->peer, pg->map, pg->nr_map))
+		return;
+	for (unsigned i = 0; i < pg->nr_map; i++) {
+		if (pg->map[i].status != GNTST_no_space)
+			continue;
+		if (!has_room)
+			drop_kept(pg, UINT64_MAX);
+		has_room = true;
+		hv_peer_map(pg->peer, &pg->map[i], 1);
+	}
+}
+
 void pages_fetch(struct pages *pg)
 {
 	if (pg->nr_map)
-		hv_peer_map(pg->peer, pg->map, pg->nr_map);
+		map_run(pg);
 	if (pg->nr_copy)
 		hv_peer_copy(pg->peer, pg->copy, pg->nr_copy);
 	pg->nr_map = pg->nr_copy = 0;
@@ -203,12 +230,6 @@ void pages_settle(struct pages *pg)
 
 unsigned pages_drop_unused(struct pages *pg)
 {
-	uint64_t before = pg->now_ns > pg->unused_ns ? pg->now_ns - pg->unused_ns : 0;
-
-	unmap_run(pg);
-	do {
-		pg->nr_unmap = persistent_drop_unused(&pg->persistent, before, pg->unmap, pg->max_batch);
-		unmap_run(pg);
-	} while (pg->persistent.oldest != PERSISTENT_NONE && pg->persistent.pages[pg->persistent.oldest].unused_since_ns < before);
+	drop_kept(pg, pg->now_ns > pg->unused_ns ? pg->now_ns - pg->unused_ns : 0);
 	return pg->persistent.nr;
 }

@@ -360,6 +360,28 @@ static void persistent_pages_that_are_not_used_are_let_go(void **state)
 	rig_stop(&r);
 }
 
+static void kept_pages_make_room_when_the_quota_of_maps_is_small(void **state)
+{
+	struct rig r;
+
+	rig_start_as(&r, &(struct blk_box_options){.mode = PAGES_PERSISTENT, .nr_persistent = 100}, false);
+	grant_maptrack_destroy(r.box.grants.maptrack);
+	assert_int_equal(grant_maptrack_create(12, &r.box.grants.maptrack), 0);
+	rig_round(&r, BLKIF_OP_WRITE, 0, 11);
+	rig_round(&r, BLKIF_OP_WRITE, 20, 5);
+	assert_int_equal(r.io.pages.persistent.nr, 5);
+	assert_false(grant_table_in_use(r.box.grants.table, r.box.ref[0]));
+	/* Pages in use stay: what has no room then fails, and only that. */
+	rig_put(&r, BLKIF_OP_WRITE, 1, 0, 0, 11);
+	rig_put(&r, BLKIF_OP_WRITE, 2, 0, 30, 5);
+	assert_int_equal(rig_take(&r), 2);
+	assert_int_equal(r.hold.nr, 1);
+	rig_finish_io(&r, 0, 0);
+	rig_expect(&r, 2, BLKIF_OP_WRITE, BLKIF_RSP_ERROR);
+	rig_expect(&r, 1, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	rig_stop(&r);
+}
+
 static void one_page_twice_in_a_burst_is_kept_once(void **state)
 {
 	struct rig r;
@@ -415,6 +437,7 @@ int main(void)
 		cmocka_unit_test(a_copy_that_fails_fails_its_own_request_only),
 		cmocka_unit_test(persistent_pages_stay_mapped_until_others_need_the_room),
 		cmocka_unit_test(persistent_pages_that_are_not_used_are_let_go),
+		cmocka_unit_test(kept_pages_make_room_when_the_quota_of_maps_is_small),
 		cmocka_unit_test(one_page_twice_in_a_burst_is_kept_once),
 		cmocka_unit_test(requests_over_the_limit_stay_in_the_ring),
 	};
