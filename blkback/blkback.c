@@ -135,6 +135,16 @@ static int blkback_add_sources(struct blkback *bb, struct loop *loop)
 	return bb->bus_source ? 0 : -errno;
 }
 
+static bool blkback_has(void *arg, unsigned domid, unsigned devid)
+{
+	const struct blkback *bb = arg;
+
+	for (const struct vbd *vbd = bb->vbds; vbd; vbd = vbd->next)
+		if (vbd->domid == domid && vbd->devid == devid)
+			return true;
+	return false;
+}
+
 int blkback_create(struct loop *loop, struct hv *hv, const struct blkback_options *options, struct blkback **out)
 {
 	struct blkback *bb = calloc(1, sizeof(*bb));
@@ -155,6 +165,7 @@ int blkback_create(struct loop *loop, struct hv *hv, const struct blkback_option
 	err = blkback_add_sources(bb, loop);
 	if (err)
 		goto remove_sources;
+	run_file_sweep(hv_run_dir(hv), blkback_has, bb);
 	*out = bb;
 	return 0;
 

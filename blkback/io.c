@@ -107,7 +107,6 @@ static bool io_is_within_limit(struct io *io, const struct request *ask)
 	if (!wait)
 		return true;
 	io->retry_ns = io->now_ns + limit_pause_ns(io->limit, wait);
-	stats_add(&io->stats->waits_limit, 1);
 	return false;
 }
 
@@ -116,10 +115,19 @@ static bool io_may_start(struct io *io, const struct request *ask, unsigned room
 {
 	if (ask->nr_segments > room)
 		return false; /* the next burst will have it */
-	if (ask->is_indirect && !io->bags)
-		stats_add(&io->stats->waits_memory, 1);
 	io->is_stalled = (ask->operation == BLKIF_OP_WRITE_BARRIER && io->nr_in_flight > 1) || (ask->is_indirect && !io->bags);
 	return !io->is_stalled && io_is_within_limit(io, ask);
+}
+
+/* Counts a wait once, however often it is looked whether it is over. */
+static void io_count_wait(struct io *io, const struct request *ask, bool waited)
+{
+	if (waited)
+		return;
+	if (io->retry_ns)
+		stats_add(&io->stats->waits_limit, 1);
+	else if (io->is_stalled && ask->is_indirect)
+		stats_add(&io->stats->waits_memory, 1);
 }
 
 static void io_admit(struct io *io, struct io_request *r)
@@ -169,6 +177,7 @@ static bool io_is_transfer(const struct io_request *r)
 /* Takes what may start now. Returns how many were taken, refused ones included; nr_burst of them go on. */
 static unsigned io_gather(struct io *io, int pending)
 {
+	bool waited = io->is_stalled || io->retry_ns;
 	unsigned room = io->pages.max_batch, taken = 0;
 	struct io_request *r;
 
@@ -184,6 +193,7 @@ static unsigned io_gather(struct io *io, int pending)
 			continue;
 		}
 		if (!io_may_start(io, &r->ask, room)) {
+			io_count_wait(io, &r->ask, waited && !taken);
 			io_put_back(io, r);
 			break;
 		}

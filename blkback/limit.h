@@ -34,10 +34,13 @@ struct limit {
 	struct limit_bucket bucket[LIMIT_NR];
 };
 
-/* rate at most LIMIT_MAX_RATE, 0: none. What was let through under the old rate stays paid. */
+/* rate at most LIMIT_MAX_RATE, 0: none. A new rate begins with nothing to pay. */
 static inline void limit_set(struct limit *l, enum limit_of of, uint64_t rate)
 {
+	if (rate == load_relaxed(&l->bucket[of].rate))
+		return;
 	store_relaxed(&l->bucket[of].rate, rate);
+	store_relaxed(&l->bucket[of].paid_until, 0);
 }
 
 static inline void limit_set_burst(struct limit *l, unsigned ms)

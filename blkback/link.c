@@ -93,6 +93,12 @@ enum queue_fault link_fault(const struct link *link)
 	return fault;
 }
 
+void link_wake(struct link *link)
+{
+	for (unsigned i = 0; i < link->nr_queues; i++)
+		queue_wake(link->queue[i].queue);
+}
+
 void link_ask_close(struct link *link)
 {
 	link->is_closing = true;

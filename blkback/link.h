@@ -44,6 +44,8 @@ struct link_config {
 int link_open(struct handshake *h, const struct link_config *config, const struct front *front, struct link **out);
 /* The first fault of any queue. */
 enum queue_fault link_fault(const struct link *link);
+/* All queues look again at what they wait for. */
+void link_wake(struct link *link);
 void link_ask_close(struct link *link);
 /* After link_ask_close: nothing runs any more. */
 bool link_is_over(const struct link *link);

@@ -332,12 +332,17 @@ free_queue:
 	return err;
 }
 
-void queue_ask_stop(struct queue *q)
+void queue_wake(struct queue *q)
 {
 	struct itimerspec now = {.it_value.tv_nsec = 1};
 
-	store_release(&q->is_stop_asked, 1); /* pairs with queue_look_for_stop's acquire */
 	timerfd_settime(q->timer_fd, 0, &now, NULL);
+}
+
+void queue_ask_stop(struct queue *q)
+{
+	store_release(&q->is_stop_asked, 1); /* pairs with queue_look_for_stop's acquire */
+	queue_wake(q);
 }
 
 bool queue_is_over(const struct queue *q)

@@ -29,6 +29,8 @@ struct queue_config {
 
 /* 0, or -errno: the thread or the engine could not be set up. */
 int queue_start(const struct queue_config *config, struct queue **out);
+/* What it waits for may have changed: it looks again. */
+void queue_wake(struct queue *queue);
 /* From now on it takes nothing more, and is over when the I/O that runs has finished and its grants are let go of. Waits for nothing. */
 void queue_ask_stop(struct queue *queue);
 bool queue_is_over(const struct queue *queue);

@@ -5,6 +5,7 @@
  */
 #include "blkback/run_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -78,6 +79,23 @@ int run_file_open(struct run_file *f, const char *dir, const char *name, size_t 
 		err = map_file(f, fd, bytes);
 	close(fd);
 	return err;
+}
+
+void run_file_sweep(const char *dir, bool (*is_wanted)(void *arg, unsigned domid, unsigned devid), void *arg)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		unsigned domid, devid;
+		char suffix[16];
+
+		if (sscanf(e->d_name, "vbd-%5u-%10u.%15s", &domid, &devid, suffix) == 3 && !is_wanted(arg, domid, devid) &&
+		    (!strcmp(suffix, "stats") || !strcmp(suffix, "inflight")))
+			unlinkat(dirfd(d), e->d_name, 0);
+	}
+	if (d)
+		closedir(d);
 }
 
 void run_file_close(struct run_file *f, bool removes)

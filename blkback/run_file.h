@@ -20,6 +20,11 @@ struct run_file {
 int run_file_create(struct run_file *f, const char *dir, const char *name, size_t bytes);
 /* The one that is there, if it has that size. -ENOENT, -EINVAL. */
 int run_file_open(struct run_file *f, const char *dir, const char *name, size_t bytes);
+/*
+ * Removes the files vbd-<domid>-<devid>.* of devices that is_wanted does not know: what a killed back end left of devices that have
+ * gone meanwhile.
+ */
+void run_file_sweep(const char *dir, bool (*is_wanted)(void *arg, unsigned domid, unsigned devid), void *arg);
 /* A zeroed struct is taken. */
 void run_file_close(struct run_file *f, bool removes);
 

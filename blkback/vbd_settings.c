@@ -6,6 +6,8 @@
 #include "blkback/vbd_settings.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "blkback/vbd_image.h"
 #include "hv/log.h"
@@ -45,6 +47,8 @@ static void read_rate(struct handshake *h, struct vbd *vbd, unsigned i)
 
 	if (read_setting(h, rates[i].key, 0, LIMIT_MAX_RATE, 0, &rate))
 		limit_set(&vbd->limit, rates[i].of, rate);
+	if (vbd->link)
+		link_wake(vbd->link); /* who waits for an old limit would sleep too long */
 }
 
 static void read_burst(struct handshake *h, struct vbd *vbd)
@@ -90,6 +94,19 @@ static void resize(struct handshake *h, struct vbd *vbd)
 		log_warn("vbd %u/%u: the new size cannot be written: %s", vbd->domid, vbd->devid, strerror(-err));
 }
 
+/* Who wrote the key sees by its going that it was looked at. */
+static void answer_resize(struct handshake *h, struct vbd *vbd)
+{
+	char path[sizeof(h->own_path) + sizeof(RESIZE_KEY) + 1], *value;
+
+	snprintf(path, sizeof(path), "%s/" RESIZE_KEY, h->own_path);
+	if (store_client_readf(h->store, STORE_NO_TX, &value, "%s", path))
+		return; /* this is the going itself */
+	free(value);
+	resize(h, vbd);
+	store_client_rm(h->store, STORE_NO_TX, path);
+}
+
 void vbd_settings_changed(struct handshake *h, const char *key)
 {
 	struct vbd *vbd = h->priv;
@@ -100,5 +117,5 @@ void vbd_settings_changed(struct handshake *h, const char *key)
 	if (!strcmp(key, BURST_KEY))
 		read_burst(h, vbd);
 	else if (!strcmp(key, RESIZE_KEY))
-		resize(h, vbd);
+		answer_resize(h, vbd);
 }

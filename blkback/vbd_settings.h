@@ -4,7 +4,7 @@
  *      limit-read-iops, limit-write-iops      requests a second; absent or 0: as many as there come
  *      limit-read-bytes, limit-write-bytes    bytes a second, likewise
  *      limit-burst-ms                         how much of that may be saved up, as a time: 1 to 60000; 10 otherwise
- *      resize                                 written (whatever to): the image is measured anew
+ *      resize                                 written (whatever to): the image is measured anew, and the key removed
  *
  * Runs in  the thread that owns the store client.
  */

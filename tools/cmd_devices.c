@@ -48,9 +48,19 @@ static void print_vif(struct cmd *cmd, const struct device *d)
 
 static void print_vbd(struct cmd *cmd, const struct device *d)
 {
+	static const char *const refs[] = {"ring-ref", "ring-ref0", "queue-0/ring-ref", "queue-0/ring-ref0"};
+	long ref = -1;
+
+	for (size_t i = 0; i < sizeof(refs) / sizeof(refs[0]) && ref < 0; i++)
+		ref = number(cmd, d, refs[i]);
 	printf("%-5u %-3ld %-6u %-5ld %-6ld %-8ld %-30s\n", d->devid, number(cmd, d, "backend-id"), d->frontend,
-	       number(cmd, d, "state"), number(cmd, d, "event-channel"), either(cmd, d, "ring-ref", "ring-ref0"),
-	       d->backend ? d->backend : "?");
+	       number(cmd, d, "state"), either(cmd, d, "event-channel", "queue-0/event-channel"), ref, d->backend ? d->backend : "?");
+}
+
+static void print_vbd_counters(struct cmd *cmd, const struct device *d)
+{
+	print_vbd(cmd, d);
+	cmd_block_counters(cmd, d->frontend, d->devid);
 }
 
 static int print_devices(struct cmd *cmd, domid_t domid, const char *type,
@@ -108,6 +118,9 @@ int cmd_network_list(struct cmd *cmd, int argc, char **argv)
 
 int cmd_block_list(struct cmd *cmd, int argc, char **argv)
 {
-	return list_devices(cmd, argc, argv, "vbd", "Vdev  BE  handle state evt-ch ring-ref BE-path                       ",
-			    print_vbd);
+	static const char header[] = "Vdev  BE  handle state evt-ch ring-ref BE-path                       ";
+
+	if (argc > 1 && !strcmp(argv[1], "-s"))
+		return list_devices(cmd, argc - 1, argv + 1, "vbd", header, print_vbd_counters);
+	return list_devices(cmd, argc, argv, "vbd", header, print_vbd);
 }

@@ -101,6 +101,16 @@ int store_client_printf(struct store_client *sc, uint32_t tx, const char *dir, c
 	return 0;
 }
 
+int store_client_rm(struct store_client *sc, uint32_t tx, const char *path)
+{
+	char dir[128];
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	*strrchr(dir, '/') = 0;
+	set(dir, strrchr(path, '/') + 1, NULL);
+	return 0;
+}
+
 void handshake_fail(struct handshake *h, const char *fmt, ...)
 {
 	va_list ap;
@@ -552,11 +562,16 @@ static void an_image_that_grew_is_told_by_size_and_state(void **state)
 	assert_int_equal(truncate(r.image, (1 << 21) + 100), 0);
 	vbd_driver.own_changed(&r.h, "sectors"); /* any other key */
 	assert_string_equal(get(BACK "/sectors"), "2048");
+	vbd_driver.own_changed(&r.h, "resize"); /* its own removal */
+	assert_string_equal(get(BACK "/sectors"), "2048");
+	set(BACK, "resize", "1");
 	vbd_driver.own_changed(&r.h, "resize");
+	assert_null(get(BACK "/resize"));
 	assert_string_equal(get(BACK "/sectors"), "4096");
 	assert_string_equal(get(BACK "/state"), "4");
 	assert_int_equal(r.vbd.limits.sectors, 4096);
 	assert_int_equal(truncate(r.image, 1 << 20), 0);
+	set(BACK, "resize", "1");
 	vbd_driver.own_changed(&r.h, "resize");
 	assert_string_equal(get(BACK "/sectors"), "2048");
 	rig_stop(&r);
