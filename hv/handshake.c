@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "hv/clock.h"
+#include "hv/device_error.h"
 #include "hv/log.h"
 
 #define MAX_STEPS 8
@@ -146,12 +147,14 @@ static int call_driver(struct handshake *h, int (*fn)(struct handshake *h), cons
 	return h->failed ? -EIO : 0;
 }
 
+static bool has_error_tree(const struct handshake *h)
+{
+	return h->bus & HANDSHAKE_ERROR_TREE;
+}
+
 static void offer(struct handshake *h)
 {
-	char path[sizeof(h->own_path) + 8];
-
-	snprintf(path, sizeof(path), "%s/error", h->own_path);
-	store_client_rm(h->store, STORE_NO_TX, path);
+	device_error_clear(h->store, h->own_path, has_error_tree(h));
 	if (!call_driver(h, h->driver->offer, "offering the device"))
 		switch_state(h, XenbusStateInitWait);
 }
@@ -324,7 +327,7 @@ void handshake_fail(struct handshake *h, const char *fmt, ...)
 	va_end(ap);
 	h->failed = h->barred = true;
 	log_error("%s: %s", h->own_path, text);
-	store_client_printf(h->store, STORE_NO_TX, h->own_path, "error", "%s", text);
+	device_error_write(h->store, h->own_path, has_error_tree(h), text);
 	if (h->in_callback)
 		return;
 	begin_close(h);
@@ -480,6 +483,8 @@ static void leave(struct handshake *h)
 	unwatch_own(h, nr_own_watches(h));
 	store_client_unwatch(h->store, h->other_path, h->own_path);
 	undo(h);
+	if (h->gone && h->failed)
+		device_error_clear(h->store, h->own_path, has_error_tree(h));
 }
 
 void handshake_stop(struct handshake *h)

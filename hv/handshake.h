@@ -74,6 +74,7 @@ int handshake_start(struct handshake *h, struct hv *hv, struct store_client *sto
 		    const char *own_path, void *priv);
 #define HANDSHAKE_OWN_WATCHED 1u /* the bus watches own_path itself, and calls handshake_event for what it sees there */
 #define HANDSHAKE_TAKE_OVER 2u   /* a device that is Connected at both ends goes on */
+#define HANDSHAKE_ERROR_TREE 4u  /* an error is also written where Xen's own drivers do: /local/domain/<n>/error/<rest of path>/error */
 
 /* The same for a bus. */
 int handshake_start_on_bus(struct handshake *h, struct hv *hv, struct store_client *store,

@@ -60,6 +60,7 @@ struct hv {
 	domid_t domid;
 	bool map_is_cheap;
 	bool keeps_devices;
+	bool has_error_tree; /* toolstacks look for errors below /local/domain/<n>/error, too */
 };
 
 struct hv_peer {

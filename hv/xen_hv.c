@@ -131,7 +131,8 @@ int xen_hv_create(bool as_guest, struct xen_hv **out)
 
 	if (!x)
 		return -ENOMEM;
-	x->hv = (struct hv){.ops = &xen_ops, .platform = "xen", .lost_fd = -1, .keeps_devices = true};
+	x->hv = (struct hv){.ops = &xen_ops, .platform = "xen", .lost_fd = -1, .keeps_devices = true,
+			   .has_error_tree = true};
 	x->epoll_fd = -1;
 	pthread_mutex_init(&x->lock, NULL);
 	port_table_init(&x->ports);

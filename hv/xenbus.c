@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hv/device_error.h"
 #include "hv/hv_ops.h"
 #include "hv/log.h"
 
@@ -37,6 +38,7 @@ struct xenbus {
 	const struct xenbus_driver *driver;
 	void *arg;
 	char base[64]; /* /local/domain/0/backend/<type> */
+	unsigned flags; /* HANDSHAKE_* */
 	struct device *bucket[BUCKETS];
 	struct device *due;
 };
@@ -118,10 +120,13 @@ static bool has_key(struct xenbus *bus, const char *dir, const char *key)
 
 static void report(struct xenbus *bus, const struct device *dev, int err)
 {
+	char text[128];
+
 	log_error("%s: the device cannot be served: %s", dev->path, strerror(-err));
-	if (!has_key(bus, dev->path, "error"))
-		store_client_printf(bus->store, STORE_NO_TX, dev->path, "error", "the device cannot be served: %s",
-				    strerror(-err));
+	if (has_key(bus, dev->path, "error"))
+		return;
+	snprintf(text, sizeof(text), "the device cannot be served: %s", strerror(-err));
+	device_error_write(bus->store, dev->path, bus->flags & HANDSHAKE_ERROR_TREE, text);
 }
 
 static void probe(struct xenbus *bus, struct device *dev)
@@ -130,13 +135,13 @@ static void probe(struct xenbus *bus, struct device *dev)
 	int err = bus->driver->probe(bus, dev->frontend, dev->devid, dev->path, &priv);
 
 	if (err) {
-		report(bus, dev, err);
+		if (err != -ENODEV)
+			report(bus, dev, err);
 		return;
 	}
 	/* Before the start: its callbacks look at the device through priv, which may point here. */
 	dev->is_live = true;
-	err = handshake_start_on_bus(&dev->handshake, bus->hv, bus->store, &bus->driver->handshake, dev->path, priv,
-				     HANDSHAKE_OWN_WATCHED | (hv_keeps_devices(bus->hv) ? HANDSHAKE_TAKE_OVER : 0));
+	err = handshake_start_on_bus(&dev->handshake, bus->hv, bus->store, &bus->driver->handshake, dev->path, priv, bus->flags);
 	if (err) {
 		dev->is_live = false;
 		if (err != -ENOENT)
@@ -355,6 +360,8 @@ int xenbus_create(struct hv *hv, const struct xenbus_driver *driver, void *arg, 
 	bus->hv = hv;
 	bus->driver = driver;
 	bus->arg = arg;
+	bus->flags = HANDSHAKE_OWN_WATCHED | (hv_keeps_devices(hv) ? HANDSHAKE_TAKE_OVER : 0) |
+		     (hv->has_error_tree ? HANDSHAKE_ERROR_TREE : 0);
 	snprintf(bus->base, sizeof(bus->base), "/local/domain/%u/backend/%s", hv_domid(hv), driver->handshake.type);
 	err = hv->ops->claim ? hv->ops->claim(hv, driver->handshake.type) : 0;
 	if (!err)

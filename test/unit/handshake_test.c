@@ -183,7 +183,8 @@ static void stop_both(void)
 static void start_keeping_back(void)
 {
 	memset(back_log.calls, 0, sizeof(back_log.calls));
-	assert_int_equal(handshake_start_on_bus(&back, NULL, back_store, &back_driver, BACK, &back_log, HANDSHAKE_TAKE_OVER), 0);
+	assert_int_equal(handshake_start_on_bus(&back, NULL, back_store, &back_driver, BACK, &back_log,
+						HANDSHAKE_TAKE_OVER | HANDSHAKE_ERROR_TREE), 0);
 }
 
 /* ---- both ends together ---------------------------------------------------------------------------------------------- */
@@ -626,6 +627,36 @@ static void device_that_waits_is_left_waiting_and_offered_again(void **state)
 	stop_both();
 }
 
+#define ERROR_TREE "/local/domain/0/error/backend/vbd/7/5"
+
+static void error_stands_where_xens_own_drivers_write_it_too(void **state)
+{
+	for (unsigned is_removed = 0; is_removed < 2; is_removed++) {
+		stop(NULL);
+		start(NULL);
+		back_log.fail_at = 'o';
+		start_keeping_back();
+		assert_string_equal(fake_store_get(fs, ERROR_TREE "/error"), "offering the device failed: Input/output error");
+		assert_string_equal(fake_store_get(fs, BACK "/error"), fake_store_get(fs, ERROR_TREE "/error"));
+		if (is_removed) {
+			fake_store_set(fs, BACK, NULL);
+			pump(false, true);
+			assert_true(back.gone);
+		} else { /* a new beginning */
+			back_log.fail_at = 0;
+			set_state(FRONT, XenbusStateClosed);
+			pump(false, true);
+			set_state(FRONT, XenbusStateInitialising);
+			pump(false, true);
+			assert_int_equal(state_of(BACK), XenbusStateInitWait);
+		}
+		handshake_stop(&back);
+		assert_null(fake_store_get(fs, ERROR_TREE));
+		assert_null(fake_store_get(fs, "/local/domain/0/error/backend/vbd/7"));
+		assert_null(fake_store_get(fs, BACK "/error"));
+	}
+}
+
 static void detaching_brings_no_removed_device_back_to_life(void **state)
 {
 	connect_keeping_back();
@@ -660,6 +691,7 @@ int main(void)
 		T(take_over_that_fails_closes_the_device_and_says_why),
 		T(only_a_device_connected_at_both_ends_is_taken_over),
 		T(device_that_waits_is_left_waiting_and_offered_again),
+		T(error_stands_where_xens_own_drivers_write_it_too),
 		T(detaching_brings_no_removed_device_back_to_life),
 		T(back_survives_whatever_the_front_says),
 		T(front_survives_whatever_the_back_says),
