@@ -4,7 +4,7 @@
 #   run.sh BUILD [--full] [CASE...]
 #
 # Each case is a script in cases/, run inside Domain-0; its head says what it proves, in which boot it takes part ("boot:"), how many
-# seconds it may take ("limit:"), and whether it is left out unless asked for ("full"). Cases of one boot run one after the other in one
+# seconds it may take ("limit:"), and whether it is left out unless --full is given ("full") or its name ("only by name"). Cases of one boot run one after the other in one
 # Domain-0, since a boot and a guest's start are dear under emulation.
 #
 # Owns     BUILD/xen: packages and images (packages.sh, images.sh), logs/<case>.log, logs/<boot>.console of the last run.
@@ -38,7 +38,9 @@ case_names() {
 }
 
 case_key() { sed -n "s/^# $2: *//p" "$rig/cases/$1.sh"; }
-case_is_full() { grep -q '^# full' "$rig/cases/$1.sh"; }
+case_takes_part() {
+	! grep -q '^# only by name' "$rig/cases/$1.sh" && { [ $full = yes ] || ! grep -q '^# full' "$rig/cases/$1.sh"; }
+}
 
 boots_of() {
 	local name
@@ -100,7 +102,7 @@ show_verdict() {
 	esac
 	printf '%-28s %-8s %6s\n' "$2" "$3" "$4"
 	if [ "$3" = failed ]; then
-		grep -vE '^(ok: |----)' "$log" | head -n 5 | sed 's/^/    /'
+		sed '/^---- /,$d' "$log" | grep -v '^ok: ' | tail -n 4 | sed 's/^/    /'
 		echo "    its log is $log, the console of Domain-0 and Xen $logs/$1.console"
 	elif [ "$3" = skipped ]; then
 		grep '^skipped: ' "$log" | sed 's/^/    /'
@@ -179,7 +181,7 @@ while [ $# -gt 0 ]; do
 done
 if [ ${#chosen[@]} -eq 0 ]; then
 	for name in $(case_names); do
-		{ [ $full = yes ] || ! case_is_full "$name"; } && chosen+=("$name")
+		case_takes_part "$name" && chosen+=("$name")
 	done
 fi
 

@@ -1,6 +1,6 @@
 # The rig itself: Linux's own back ends serve a PV guest, and pass the checks that ours must pass.
 # boot: linux
-# limit: 120
+# limit: 240
 backends linux
 usual_guest pv1
 check_disk pv1 xvda /images/a.img

@@ -62,7 +62,7 @@ guest() {
 	rm -f "$(guest_log "$name")"
 	xl create -q "$RIG_KEEP/$name.cfg" || fail "xl cannot create $name"
 	echo "$made" >"$RIG_KEEP/guest.$name"
-	ask "$name" 40 true || fail "$name does not answer ($?)"
+	ask "$name" 120 true || fail "$name does not answer ($?)"
 }
 
 # ask NAME SECONDS COMMAND: runs it in the guest, prints what it prints, returns its status (124: too late, 125: no such guest).
