@@ -206,13 +206,16 @@ int blkfront_check(struct blkfront *bf)
 
 /* ---- a back end that goes, and one that comes ------------------------------------------------------------------------------------- */
 
-/* The toolstack that detaches a device says that it shall not be online any more. */
+/*
+ * The toolstack that detaches a device says that it shall not be online any more. A back end that closed it with an error would
+ * do so again.
+ */
 static bool may_begin_anew(struct blkfront *bf)
 {
 	const struct handshake *h = &bf->handshake;
 
 	return bf->opt.reconnects && !h->failed && !h->gone && h->own == XenbusStateClosed && !bf->bus->is_stopping &&
-	       blkfront_offer(bf, "online", 1) == 1;
+	       blkfront_offer(bf, "online", 1) == 1 && !blkfront_has_back_error(bf);
 }
 
 static void begin_anew(struct blkfront *bf)

@@ -14,6 +14,8 @@
 uint64_t blkfront_offer(struct blkfront *bf, const char *key, uint64_t otherwise);
 /* Is the domain told not to trust this back end? */
 bool blkfront_is_distrusted(struct blkfront *bf);
+/* Has the back end said why it does not serve the device? */
+bool blkfront_has_back_error(struct blkfront *bf);
 /* -EINVAL: no disk can be so. */
 int blkfront_read_disk(struct blkfront *bf, struct blkfront_disk *disk);
 /* All keys of all queues, in one transaction. */

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <xen/io/protocols.h>
 
@@ -29,6 +30,17 @@ bool blkfront_is_distrusted(struct blkfront *bf)
 	uint64_t trusted;
 
 	return !store_client_read_uint(h->store, STORE_NO_TX, &trusted, "%s/trusted", h->own_path) && !trusted;
+}
+
+bool blkfront_has_back_error(struct blkfront *bf)
+{
+	struct handshake *h = &bf->handshake;
+	char *text;
+
+	if (store_client_readf(h->store, STORE_NO_TX, &text, "%s/error", h->other_path) < 0)
+		return false;
+	free(text);
+	return true;
 }
 
 static bool is_sector_size(uint64_t bytes)

@@ -440,6 +440,32 @@ static void a_device_that_is_taken_away_ends_all_waiting(void **state)
 	close_disk(bf);
 }
 
+static void refuse_the_second_time(struct raw_back *b)
+{
+	const struct offer *o = b->arg;
+
+	if (!connect_as(b, o))
+		return;
+	while (!raw_back_must_stop(b) && blkif_ring_back_pending(&b->blk[0]) < 1)
+		raw_back_nap(b);
+	raw_back_disconnect(b);
+	raw_back_write(b, "error", "the image is gone");
+	raw_back_state(b, XenbusStateClosed);
+}
+
+static void a_back_end_that_closes_with_an_error_is_not_waited_for(void **state)
+{
+	static const struct offer o = {.order = "0"};
+	static const struct blkfront_options opt = {.reconnects = true};
+	uint8_t buffer[512];
+	struct blkfront *bf;
+
+	begin(refuse_the_second_time, &o);
+	bf = open_disk(&opt);
+	assert_int_equal(blkfront_read(bf, 0, 1, buffer), -ENODEV);
+	close_disk(bf);
+}
+
 #define IN_A_BOX(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
@@ -452,6 +478,7 @@ int main(void)
 		IN_A_BOX(each_queue_has_a_thread_of_its_own),
 		IN_A_BOX(requests_survive_a_back_end_that_is_started_again),
 		IN_A_BOX(a_device_that_is_taken_away_ends_all_waiting),
+		IN_A_BOX(a_back_end_that_closes_with_an_error_is_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
