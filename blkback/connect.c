@@ -83,19 +83,22 @@ static enum pages_mode vbd_pages_mode(const struct vbd *vbd, const struct handsh
 	return hv_map_is_cheap(h->hv) && !vbd->options->is_copying ? PAGES_MAP : PAGES_COPY;
 }
 
-/* What a killed back end had taken is known from its journal, or the device cannot go on without losing requests. */
-static int vbd_open_journal(struct handshake *h, struct vbd *vbd, const struct front *front)
+/*
+ * A journal is there when the back end before this one was killed, or left while its image hung: it says what is to be done again.
+ * Without one all had been answered; but after a kill nothing says so, and the device cannot go on without losing requests.
+ */
+static int vbd_open_journal(struct handshake *h, struct vbd *vbd, const struct front *front, bool *is_clean)
 {
-	bool is_needed = h->is_takeover && h->is_unclean;
-	int err = is_needed ? journal_file_open(&vbd->journal, h, front) : -ENOENT;
+	int err = h->is_takeover ? journal_file_open(&vbd->journal, h, front) : -ENOENT;
 
-	if (err && is_needed) {
+	*is_clean = h->is_takeover && err;
+	if (!err)
+		return 0;
+	if (h->is_takeover && h->is_unclean) {
 		handshake_fail(h, "the back end before this one was killed, and what it had in flight is not known: "
 			       "detach and attach the disk");
 		return err;
 	}
-	if (!err)
-		return 0;
 	err = journal_file_create(&vbd->journal, h, front);
 	if (err)
 		handshake_fail(h, "what is in flight cannot be noted: %s", strerror(-err));
@@ -112,8 +115,7 @@ static int vbd_open_link(struct handshake *h, struct vbd *vbd, const struct fron
 		       .mode = vbd_pages_mode(vbd, h, front),
 		       .nr_persistent = vbd->options->nr_persistent,
 		       .unused_ns = (uint64_t)vbd->options->unused_s * 1000000000u,
-		       .is_takeover = h->is_takeover,
-		       .is_clean = h->is_takeover && !h->is_unclean},
+		       .is_takeover = h->is_takeover},
 		.stats = vbd->stats,
 		.journal = &vbd->journal,
 		.busy_poll_us = vbd->options->busy_poll_us,
@@ -122,13 +124,13 @@ static int vbd_open_link(struct handshake *h, struct vbd *vbd, const struct fron
 	};
 	static const char *const modes[] = {
 		[PAGES_MAP] = "", [PAGES_COPY] = ", copied pages", [PAGES_PERSISTENT] = ", persistent grants"};
-	int err = vbd_open_journal(h, vbd, front);
+	int err = vbd_open_journal(h, vbd, front, &config.io.is_clean);
 
 	if (err)
 		return err;
 	err = link_open(h, &config, front, &vbd->link);
 	if (err) {
-		journal_file_close(&vbd->journal, !h->is_unclean);
+		journal_file_close(&vbd->journal, !h->is_takeover || config.io.is_clean);
 		return err;
 	}
 	store_relaxed(&vbd->stats->nr_queues, front->nr_queues);

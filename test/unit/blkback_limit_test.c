@@ -18,7 +18,7 @@ static uint64_t let_through(struct limit *l, bool is_write, unsigned queues, uin
 		uint64_t soonest = UINT64_MAX;
 
 		for (unsigned q = 0; q < queues; q++) {
-			uint64_t wait;
+			uint64_t wait = 0;
 
 			while (next[q] <= now && !(wait = limit_wait_ns(l, is_write, now))) {
 				limit_charge(l, is_write, bytes, now);

@@ -240,7 +240,7 @@ static void the_32_bit_layout_is_understood(void **state)
 		rig_finish_io(&r, 0, 0);
 	assert_int_equal(load_relaxed(&r.box.front.sh->head.rsp_prod), 3);
 	assert_memory_equal((uint8_t *)r.box.front.sh + 64, answer, sizeof(answer));
-	assert_int_equal(*(uint64_t *)((uint8_t *)r.box.front.sh + 64 + 108), 0x22);
+	assert_int_equal(*(uint32_t *)((uint8_t *)r.box.front.sh + 64 + 108), 0x22);
 	assert_int_equal(*(uint32_t *)((uint8_t *)r.box.front.sh + 64 + 108 + 8), BLKIF_OP_DISCARD);
 	assert_int_equal(*(uint32_t *)((uint8_t *)r.box.front.sh + 64 + 216 + 4), 0x44);
 	assert_int_equal(*(uint32_t *)((uint8_t *)r.box.front.sh + 64 + 216 + 8), BLKIF_OP_WRITE);
