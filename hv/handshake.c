@@ -262,6 +262,10 @@ static void run(struct handshake *h)
 		h->other = other == NONSENSE ? XenbusStateUnknown : (enum xenbus_state)other;
 		if (before == NEW && other != XenbusStateClosed)
 			h->barred = false;
+		if (other == NONSENSE && table[before][other] == CLOSE) {
+			handshake_fail(h, "the other end's state is none that there is");
+			return;
+		}
 		act(h, (enum action)table[before][other]);
 		if (stage_of(h) == before)
 			break;

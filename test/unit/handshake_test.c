@@ -627,6 +627,29 @@ static void device_that_waits_is_left_waiting_and_offered_again(void **state)
 	stop_both();
 }
 
+static void state_that_is_none_closes_the_device_and_says_so(void **state)
+{
+	static const char *const values[] = {"hello", "", "9", "0", "-1", "4 "};
+
+	for (unsigned reach = 0; reach < 2; reach++)
+		for (unsigned i = 0; i < ARRAY_LEN(values); i++) {
+			stop(NULL);
+			start(NULL);
+			start_back();
+			if (reach) {
+				set_state(FRONT, XenbusStateConnected);
+				pump(false, true);
+				assert_true(back.connected);
+			}
+			fake_store_set(fs, FRONT "/state", values[i]);
+			pump(false, true);
+			assert_false(back.connected);
+			assert_int_equal(state_of(BACK), XenbusStateClosed);
+			assert_string_equal(fake_store_get(fs, BACK "/error"), "the other end's state is none that there is");
+			handshake_stop(&back);
+		}
+}
+
 #define ERROR_TREE "/local/domain/0/error/backend/vbd/7/5"
 
 static void error_stands_where_xens_own_drivers_write_it_too(void **state)
@@ -691,6 +714,7 @@ int main(void)
 		T(take_over_that_fails_closes_the_device_and_says_why),
 		T(only_a_device_connected_at_both_ends_is_taken_over),
 		T(device_that_waits_is_left_waiting_and_offered_again),
+		T(state_that_is_none_closes_the_device_and_says_so),
 		T(error_stands_where_xens_own_drivers_write_it_too),
 		T(detaching_brings_no_removed_device_back_to_life),
 		T(back_survives_whatever_the_front_says),
