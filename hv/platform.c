@@ -51,8 +51,8 @@ int platform_choose(const struct hv_options *opt, bool as_guest, bool *is_xen)
 	else if (strcmp(name, "xen"))
 		return platform_fail(opt, -ENOTSUP, "there is no hypervisor %s: use local or xen", name);
 	else if (!&xen_platform)
-		return platform_fail(opt, -ENOTSUP,
-				     "this program holds no Xen: use sluice-guest-xen for a guest, or build with libxen-dev");
+		return platform_fail(opt, -ENOTSUP, "this program holds no Xen: %s",
+				     as_guest ? "use sluice-guest-xen" : "install libxen-dev and build it again");
 	else
 		*is_xen = true;
 	return 0;
