@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 
 #include "hv/log.h"
 #include "netback/netback_priv.h"
@@ -181,6 +182,46 @@ static int device_queues_create(struct device *d, struct handshake *h, const str
 	return 0;
 }
 
+static void on_ctrl(void *arg, uint32_t events)
+{
+	struct device *d = arg;
+
+	ctrl_event_take(&d->ctrl);
+	if (ctrl_serve(&d->ctrl) < 0)
+		handshake_fail(d->handshake, "the front end's control ring claims more requests than it can hold");
+}
+
+static void device_ctrl_close(struct device *d)
+{
+	loop_remove(d->ctrl_source);
+	d->ctrl_source = NULL;
+	ctrl_close(&d->ctrl);
+}
+
+/* The port is there, the worker not yet. */
+static int device_ctrl_open(struct device *d, struct handshake *h, const struct vif_wishes *wishes)
+{
+	const char *what;
+	int err;
+
+	if (!wishes->has_ctrl)
+		return 0;
+	err = ctrl_open(&d->ctrl, h->hv, d->vif.domid, wishes->ctrl_ring_ref, wishes->ctrl_port, h->is_takeover, &what);
+	if (err) {
+		handshake_fail(h, "%s cannot be used: %s", what, strerror(-err));
+		return err;
+	}
+	d->ctrl.port = &d->port;
+	d->ctrl.worker = d->nb->worker;
+	d->ctrl_source = loop_add_fd(d->nb->loop, ctrl_event_fd(&d->ctrl), EPOLLIN, on_ctrl, d);
+	err = d->ctrl_source ? ctrl_serve(&d->ctrl) : -errno;
+	if (err) {
+		handshake_fail(h, "the control ring cannot be used: %s", strerror(-err));
+		device_ctrl_close(d);
+	}
+	return err;
+}
+
 static int connect_connect(struct handshake *h)
 {
 	struct device *d = h->priv;
@@ -195,9 +236,12 @@ static int connect_connect(struct handshake *h)
 	if (err)
 		return err;
 	device_port(d, wishes.features.caps);
-	err = device_tap_open(d, h);
+	err = device_ctrl_open(d, h, &wishes);
 	if (err)
 		goto drop_port;
+	err = device_tap_open(d, h);
+	if (err)
+		goto close_ctrl;
 	err = worker_attach(d->nb->worker, &d->worker_port);
 	if (err) {
 		handshake_fail(h, "the bridge has no place for another port: %s", strerror(-err));
@@ -210,6 +254,8 @@ static int connect_connect(struct handshake *h)
 
 close_tap:
 	device_tap_close(d);
+close_ctrl:
+	device_ctrl_close(d);
 drop_port:
 	device_port_undo(d);
 	device_queues_drop(d);
@@ -229,6 +275,7 @@ static void connect_disconnect(struct handshake *h)
 	capture_server_forget_port(d->nb->capture_server, &d->bridge_port);
 	worker_detach(d->nb->worker, &d->worker_port);
 	device_tap_close(d);
+	device_ctrl_close(d);
 	device_port_undo(d);
 	device_queues_drop(d);
 	log_info("%s is off the bridge", d->vif.name);

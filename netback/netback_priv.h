@@ -8,6 +8,7 @@
 
 #include "hv/xenbus.h"
 #include "netback/capture_server.h"
+#include "netback/ctrl.h"
 #include "netback/netback.h"
 #include "netback/tap.h"
 #include "netback/vif_port.h"
@@ -23,6 +24,8 @@ struct device {
 	struct capture *captures; /* that look on, connected or not: port.captures while connected */
 	struct bridge_port bridge_port;
 	struct worker_port worker_port;
+	struct ctrl ctrl;          /* its peer is NULL when there is none */
+	struct loop_source *ctrl_source;
 	char linux_bridge[IFNAMSIZ]; /* "": the back end's own */
 	struct tap *tap;           /* when its bridge is Linux's: joined to this vif alone */
 	struct worker_port tap_worker_port;

@@ -40,21 +40,49 @@ static inline bool rx_is_gso(const struct rte_mbuf *m)
 	return m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
 }
 
-/* Extra info takes a request like any other, but not its buffer. */
-static void rx_plan_gso(struct vif_queue *q, struct rx_batch *b, const struct rte_mbuf *m)
+static inline bool rx_has_hash(const struct vif_queue *q, const struct rte_mbuf *m)
 {
-	struct netif_extra_info extra = {
-		.type = XEN_NETIF_EXTRA_TYPE_GSO,
-		.u.gso = {.size = m->tso_segsz,
-			  .type = m->ol_flags & RTE_MBUF_F_TX_IPV6 ? XEN_NETIF_GSO_TYPE_TCPV6 : XEN_NETIF_GSO_TYPE_TCPV4},
-	};
+	return unlikely(q->wants_hash) && (m->ol_flags & RTE_MBUF_F_RX_RSS_HASH);
+}
+
+/* Slots of extra info. */
+static inline uint32_t rx_extras(const struct vif_queue *q, const struct rte_mbuf *m)
+{
+	return rx_is_gso(m) + rx_has_hash(q, m);
+}
+
+/* Extra info takes a request like any other, but not its buffer. */
+static void rx_plan_extra(struct vif_queue *q, struct rx_batch *b, const struct netif_extra_info *extra)
+{
 	struct netif_rx_request req;
 
-	_Static_assert(sizeof(extra) == sizeof(q->rx.rsp[0]), "extra info lies in a response's place");
+	_Static_assert(sizeof(*extra) == sizeof(q->rx.rsp[0]), "extra info lies in a response's place");
 	netif_rxr_back_take(&q->rx.ring, &req);
-	__builtin_memcpy(&q->rx.rsp[b->nr_rsp++], &extra, sizeof(extra));
+	__builtin_memcpy(&q->rx.rsp[b->nr_rsp++], extra, sizeof(*extra));
 	b->avail--;
-	count_add(&q->stats->rx_gso, 1);
+}
+
+static void rx_plan_extras(struct vif_queue *q, struct rx_batch *b, const struct rte_mbuf *m)
+{
+	bool has_hash = rx_has_hash(q, m);
+	struct netif_extra_info extra = {.type = XEN_NETIF_EXTRA_TYPE_GSO};
+	uint32_t hash = m->hash.fdir.lo;
+
+	if (rx_is_gso(m)) {
+		extra.flags = has_hash ? XEN_NETIF_EXTRA_FLAG_MORE : 0;
+		extra.u.gso.size = m->tso_segsz;
+		extra.u.gso.type =
+			m->ol_flags & RTE_MBUF_F_TX_IPV6 ? XEN_NETIF_GSO_TYPE_TCPV6 : XEN_NETIF_GSO_TYPE_TCPV4;
+		rx_plan_extra(q, b, &extra);
+		count_add(&q->stats->rx_gso, 1);
+	}
+	if (has_hash) {
+		extra = (struct netif_extra_info){.type = XEN_NETIF_EXTRA_TYPE_HASH};
+		extra.u.hash.type = (uint8_t)m->hash.fdir.hi;
+		extra.u.hash.algorithm = XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ;
+		__builtin_memcpy(extra.u.hash.value, &hash, sizeof(hash));
+		rx_plan_extra(q, b, &extra);
+	}
 }
 
 /* The packet's next byte. */
@@ -62,6 +90,17 @@ struct rx_place {
 	const struct rte_mbuf *m;
 	uint32_t at;
 };
+
+/* Straight into a page that is kept mapped. False: it is none, the batch of grant copies does it. */
+static inline bool rx_copy_staged(struct vif_queue *q, grant_ref_t ref, uint32_t offset, const void *bytes, uint32_t len)
+{
+	struct stage_entry *e = unlikely(q->stage != NULL) ? stage_find(q->stage, ref) : NULL;
+
+	if (likely(!e || e->is_readonly))
+		return false;
+	rte_memcpy(e->page + offset, bytes, len);
+	return true;
+}
 
 /* Lists the copies for one buffer's bytes. */
 static inline void rx_plan_copies(struct vif_queue *q, struct rx_batch *b, struct rx_place *from, grant_ref_t ref,
@@ -71,7 +110,7 @@ static inline void rx_plan_copies(struct vif_queue *q, struct rx_batch *b, struc
 		uint32_t len = RTE_MIN(bytes - at, from->m->data_len - from->at);
 
 		q->rx.copy_packet[b->nr_copy] = (uint16_t)packet;
-		if (likely(len))
+		if (likely(len) && !rx_copy_staged(q, ref, at, rte_pktmbuf_mtod_offset(from->m, void *, from->at), len))
 			q->rx.copy[b->nr_copy++] = (struct grant_copy_op){
 				.local = rte_pktmbuf_mtod_offset(from->m, void *, from->at),
 				.ref = ref,
@@ -92,9 +131,11 @@ static inline void rx_plan_simple(struct vif_queue *q, struct rx_batch *b, const
 	struct netif_rx_request req;
 
 	netif_rxr_back_take(&q->rx.ring, &req);
-	q->rx.copy_packet[b->nr_copy] = (uint16_t)b->nr_rsp;
-	q->rx.copy[b->nr_copy++] = (struct grant_copy_op){
-		.local = rte_pktmbuf_mtod(m, void *), .ref = req.gref, .len = m->data_len, .to_peer = true};
+	if (!rx_copy_staged(q, req.gref, 0, rte_pktmbuf_mtod(m, void *), m->data_len)) {
+		q->rx.copy_packet[b->nr_copy] = (uint16_t)b->nr_rsp;
+		q->rx.copy[b->nr_copy++] = (struct grant_copy_op){
+			.local = rte_pktmbuf_mtod(m, void *), .ref = req.gref, .len = m->data_len, .to_peer = true};
+	}
 	q->rx.rsp[b->nr_rsp++] =
 		(struct netif_rx_response){.id = req.id, .flags = rx_flags(m), .status = (int16_t)m->data_len};
 	b->avail--;
@@ -105,7 +146,7 @@ static inline void rx_plan_simple(struct vif_queue *q, struct rx_batch *b, const
 /* Spreads the packet over its buffers. */
 static void rx_plan(struct vif_queue *q, struct rx_batch *b, const struct rte_mbuf *m)
 {
-	uint16_t flags = (uint16_t)(rx_flags(m) | (rx_is_gso(m) ? NETRXF_extra_info : 0));
+	uint16_t flags = (uint16_t)(rx_flags(m) | (rx_extras(q, m) ? NETRXF_extra_info : 0));
 	uint32_t left = m->pkt_len, first = b->nr_rsp;
 	struct rx_place from = {.m = m};
 
@@ -122,16 +163,26 @@ static void rx_plan(struct vif_queue *q, struct rx_batch *b, const struct rte_mb
 			.id = req.id, .flags = (uint16_t)(flags | (left ? NETRXF_more_data : 0)), .status = (int16_t)in_page};
 		rx_plan_copies(q, b, &from, req.gref, in_page, first);
 		if (unlikely(flags & NETRXF_extra_info))
-			rx_plan_gso(q, b, m);
+			rx_plan_extras(q, b, m);
 		flags = 0;
 	}
+}
+
+static uint32_t rx_extras_at(const struct netif_rx_response *rsp, uint32_t first)
+{
+	struct netif_extra_info extra = {.flags = rsp[first].flags & NETRXF_extra_info ? XEN_NETIF_EXTRA_FLAG_MORE : 0};
+	uint32_t n = 0;
+
+	for (; extra.flags & XEN_NETIF_EXTRA_FLAG_MORE; n++)
+		__builtin_memcpy(&extra, &rsp[first + 1 + n], sizeof(extra));
+	return n;
 }
 
 /* A packet of which one page could not be written is no packet. */
 static void rx_mark_error(struct vif_queue *q, struct rx_batch *b, uint32_t first)
 {
 	struct netif_rx_response *rsp = q->rx.rsp;
-	uint32_t extras = rsp[first].flags & NETRXF_extra_info ? 1 : 0, bytes = 0, i = first;
+	uint32_t extras = rx_extras_at(rsp, first), bytes = 0, i = first;
 	bool more;
 
 	if (rsp[first].status < 0)
@@ -152,7 +203,7 @@ static void rx_flush(struct vif_queue *q, struct rx_batch *b)
 {
 	struct vif_rx *rx = &q->rx;
 
-	if (unlikely(hv_peer_copy(q->peer, rx->copy, b->nr_copy)))
+	if (b->nr_copy && unlikely(hv_peer_copy(q->peer, rx->copy, b->nr_copy)))
 		for (uint32_t i = 0; i < b->nr_copy; i++)
 			if (rx->copy[i].status != GNTST_okay)
 				rx_mark_error(q, b, rx->copy_packet[i]);
@@ -182,7 +233,7 @@ static bool rx_has_requests(struct vif_queue *q, struct rx_batch *b, uint32_t sl
 
 static void rx_packet(struct vif_queue *q, struct rx_batch *b, const struct rte_mbuf *m)
 {
-	uint32_t slots = (m->pkt_len + PAGE_BYTES - 1) / PAGE_BYTES + rx_is_gso(m);
+	uint32_t slots = (m->pkt_len + PAGE_BYTES - 1) / PAGE_BYTES + rx_extras(q, m);
 
 	if (unlikely(m->pkt_len == 0 || m->pkt_len > q->max_frame || m->nb_segs + slots > VIF_OPS)) {
 		count_add(&q->stats->rx_drop_too_long, 1);

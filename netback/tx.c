@@ -60,12 +60,17 @@ static uint32_t tx_collect(struct vif_queue *q, struct vif_tx_slot *slots[], uin
 static void tx_release(struct vif_queue *q, struct vif_tx_slot *slots[], uint32_t n)
 {
 	grant_handle_t handles[VIF_TX_BURST];
+	uint32_t nr = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		handles[i] = slots[i]->handle;
+		if (slots[i]->staged)
+			slots[i]->staged->nr_users--;
+		else
+			handles[nr++] = slots[i]->handle;
 		q->tx.free_slot[q->tx.nr_free++] = (uint16_t)(slots[i] - q->tx.slot);
 	}
-	hv_peer_unmap(q->peer, handles, n);
+	if (nr)
+		hv_peer_unmap(q->peer, handles, nr);
 	q->nr_attached -= n;
 }
 
@@ -203,12 +208,26 @@ static struct rte_mbuf *tx_room(struct vif_queue *q, struct vif_tx_work *w)
 	return m;
 }
 
-/* Lists the copies for the packet's first bytes bytes. False: no buffer. */
-static bool tx_plan_copies(struct vif_queue *q, struct vif_tx_work *w, uint32_t bytes, uint32_t *nr_copy)
+/* Are all of the packet's pages kept mapped? */
+static bool tx_find_staged(struct vif_queue *q, struct vif_tx_work *w)
+{
+	for (uint32_t i = 0; i < w->chain.nr_frags; i++) {
+		w->staged[i] = stage_find(q->stage, w->chain.frag[i].ref);
+		if (!w->staged[i])
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The packet's first bytes bytes into buffers: listed for the batch of grant copies, or, where all its pages are kept mapped,
+ * copied at once. False: no buffer.
+ */
+static __rte_always_inline bool tx_fill(struct vif_queue *q, struct vif_tx_work *w, uint32_t bytes, uint32_t *nr_copy,
+					const bool is_staged)
 {
 	uint32_t i = 0, from = 0;
 
-	w->copy_at = (uint16_t)*nr_copy;
 	while (bytes) {
 		const struct tx_frag *f = &w->chain.frag[i];
 		struct rte_mbuf *m = tx_room(q, w);
@@ -217,12 +236,15 @@ static bool tx_plan_copies(struct vif_queue *q, struct vif_tx_work *w, uint32_t 
 		if (!m)
 			return false;
 		len = RTE_MIN(len, (uint32_t)rte_pktmbuf_tailroom(m));
-		q->tx.copy[(*nr_copy)++] = (struct grant_copy_op){
-			.local = rte_pktmbuf_mtod_offset(m, void *, m->data_len),
-			.ref = f->ref,
-			.offset = (uint16_t)(f->offset + from),
-			.len = (uint16_t)len,
-		};
+		if (is_staged)
+			rte_memcpy(rte_pktmbuf_mtod_offset(m, void *, m->data_len), w->staged[i]->page + f->offset + from, len);
+		else
+			q->tx.copy[(*nr_copy)++] = (struct grant_copy_op){
+				.local = rte_pktmbuf_mtod_offset(m, void *, m->data_len),
+				.ref = f->ref,
+				.offset = (uint16_t)(f->offset + from),
+				.len = (uint16_t)len,
+			};
 		m->data_len = (uint16_t)(m->data_len + len);
 		w->m->pkt_len += len;
 		bytes -= len;
@@ -232,9 +254,26 @@ static bool tx_plan_copies(struct vif_queue *q, struct vif_tx_work *w, uint32_t 
 			from = 0;
 		}
 	}
-	w->nr_copy = (uint16_t)(*nr_copy - w->copy_at);
 	w->first_mapped_frag = (uint16_t)i;
 	w->mapped_from = (uint16_t)from;
+	return true;
+}
+
+static __rte_noinline bool tx_copy_staged(struct vif_queue *q, struct vif_tx_work *w, uint32_t bytes)
+{
+	return tx_fill(q, w, bytes, NULL, true);
+}
+
+static bool tx_plan_copies(struct vif_queue *q, struct vif_tx_work *w, uint32_t bytes, uint32_t *nr_copy)
+{
+	w->copy_at = (uint16_t)*nr_copy;
+	w->nr_copy = 0;
+	w->is_staged = unlikely(q->stage != NULL) && tx_find_staged(q, w);
+	if (unlikely(w->is_staged))
+		return tx_copy_staged(q, w, bytes);
+	if (!tx_fill(q, w, bytes, nr_copy, false))
+		return false;
+	w->nr_copy = (uint16_t)(*nr_copy - w->copy_at);
 	return true;
 }
 
@@ -242,6 +281,8 @@ static void tx_plan_maps(struct vif_queue *q, struct vif_tx_work *w, uint32_t *n
 {
 	w->map_at = (uint16_t)*nr_map;
 	w->nr_map = (uint16_t)(w->chain.nr_frags - w->first_mapped_frag);
+	if (w->is_staged)
+		return;
 	for (uint32_t i = w->first_mapped_frag; i < w->chain.nr_frags; i++)
 		q->tx.map[(*nr_map)++] = (struct hv_map_op){.ref = w->chain.frag[i].ref, .readonly = true};
 }
@@ -298,6 +339,8 @@ static uint16_t tx_plan_burst(struct vif_queue *q, uint16_t n, uint32_t *nr_copy
 
 static bool tx_all_granted(const struct vif_queue *q, const struct vif_tx_work *w)
 {
+	if (unlikely(w->is_staged))
+		return true;
 	for (uint32_t i = 0; i < w->nr_copy; i++)
 		if (q->tx.copy[w->copy_at + i].status != GNTST_okay)
 			return false;
@@ -310,7 +353,7 @@ static bool tx_all_granted(const struct vif_queue *q, const struct vif_tx_work *
 /* Gives back what was mapped, frees, answers: the packet is not to be. */
 static void tx_reject(struct vif_queue *q, struct vif_tx_work *w, int16_t status)
 {
-	for (uint32_t i = 0; i < w->nr_map; i++)
+	for (uint32_t i = 0; i < w->nr_map && !w->is_staged; i++)
 		if (q->tx.map[w->map_at + i].status == GNTST_okay)
 			hv_peer_unmap(q->peer, &q->tx.map[w->map_at + i].handle, 1);
 	rte_pktmbuf_free(w->m);
@@ -323,11 +366,16 @@ static void tx_attach(struct vif_queue *q, struct vif_tx_work *w, uint32_t frag,
 {
 	const struct hv_map_op *map = &q->tx.map[w->map_at + frag - w->first_mapped_frag];
 	const struct tx_frag *f = &w->chain.frag[frag];
+	struct stage_entry *staged = w->is_staged ? w->staged[frag] : NULL;
 	uint16_t from = frag == w->first_mapped_frag ? w->mapped_from : 0;
 	struct vif_tx_slot *s = &q->tx.slot[q->tx.free_slot[--q->tx.nr_free]];
-	uint8_t *bytes = (uint8_t *)map->page + f->offset + from;
+	uint8_t *bytes = (staged ? staged->page : (uint8_t *)map->page) + f->offset + from;
 
-	s->handle = map->handle;
+	s->staged = staged;
+	if (staged)
+		staged->nr_users++;
+	else
+		s->handle = map->handle;
 	s->id = f->id;
 	rte_mbuf_ext_refcnt_set(&s->shinfo, 1);
 	rte_pktmbuf_attach_extbuf(seg, bytes, (rte_iova_t)(uintptr_t)bytes, (uint16_t)(f->len - from), &s->shinfo);
@@ -388,7 +436,7 @@ static bool tx_build(struct vif_queue *q, struct vif_tx_work *w)
 		tx_attach(q, w, w->first_mapped_frag + i, segs[i], last);
 		last = segs[i];
 	}
-	count_add(w->nr_map ? &q->stats->tx_mapped : &q->stats->tx_copied, 1);
+	count_add(w->is_staged ? &q->stats->tx_staged : w->nr_map ? &q->stats->tx_mapped : &q->stats->tx_copied, 1);
 	return !(w->chain.flags & (NETTXF_csum_blank | NETTXF_data_validated | NETTXF_extra_info)) || tx_offload(q, w);
 }
 

@@ -153,10 +153,19 @@ bool vif_queue_disconnect(struct vif_queue *q)
 	return vif_queue_drain(q);
 }
 
+static void stage_drop(struct vif_queue *q)
+{
+	for (uint32_t i = 0; q->stage && i < STAGE_BUCKETS; i++)
+		if (q->stage->entry[i].page)
+			hv_peer_unmap(q->peer, &q->stage->entry[i].handle, 1);
+	free(q->stage);
+}
+
 bool vif_queue_drain(struct vif_queue *q)
 {
 	if (vif_tx_reclaim(q))
 		return false;
+	stage_drop(q);
 	hv_peer_close(q->peer);
 	rte_ring_free(q->tx.done);
 	free(q);

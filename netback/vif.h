@@ -20,6 +20,7 @@
 
 #include "hv/hv.h"
 #include "netback/bridge.h"
+#include "netback/stage.h"
 #include "netback/tx_chain.h"
 
 #define VIF_RING_SLOTS 256    /* of both rings: one page each */
@@ -46,6 +47,7 @@ enum vif_fault {
 	X(tx_slots)            /* requests taken */                                          \
 	X(tx_copied)           /* packets copied whole */                                    \
 	X(tx_mapped)           /* packets whose pages were attached */                       \
+	X(tx_staged)           /* packets in pages that are kept mapped */                   \
 	X(tx_csum_blank)       /* came without checksum */                                   \
 	X(tx_gso)              /* came larger than a frame, to be segmented */               \
 	X(tx_drop_extra)       /* refused: extra info that is not offered, or makes no sense */ \
@@ -75,10 +77,11 @@ struct vif_stats {
 
 struct vif_queue;
 
-/* One mapped page on its way through the world. Its index is its place in the queue's array. */
+/* One page of the guest on its way through the world. Its index is its place in the queue's array. */
 struct vif_tx_slot {
 	struct rte_mbuf_ext_shared_info shinfo;
 	struct vif_queue *queue;
+	struct stage_entry *staged; /* whose page it is; NULL: mapped for this packet */
 	grant_handle_t handle;
 	uint16_t id;
 };
@@ -90,6 +93,8 @@ struct vif_tx_work {
 	uint16_t copy_at, nr_copy;
 	uint16_t map_at, nr_map;
 	uint16_t first_mapped_frag, mapped_from; /* the first mapped fragment, and the byte in it where mapping begins */
+	bool is_staged;                          /* all its pages are kept mapped: nothing to copy or map by grant */
+	struct stage_entry *staged[TX_MAX_FRAGS];
 };
 
 struct vif_tx {
@@ -128,6 +133,8 @@ struct vif_queue {
 	unsigned caps;           /* OFFLOAD_*: what the guest takes as it is */
 	enum vif_fault fault;    /* set once by the worker, read by the control thread */
 	bool *any_fault;         /* the worker's: some queue of its has failed */
+	struct stage *stage;     /* pages kept mapped; NULL: none */
+	bool wants_hash;         /* the guest asked for hashes and is told them */
 	bool map_large;          /* long packets' pages are attached, not copied */
 	void *tx_area, *rx_area;
 	struct vif_tx tx;

@@ -20,6 +20,7 @@ static const struct {
 	{"feature-gso-tcpv6", 1},
 	{"feature-ipv6-csum-offload", 1},
 	{"feature-split-event-channels", 1},
+	{"feature-ctrl-ring", 1},
 };
 
 int vif_keys_offer(struct handshake *h, unsigned max_queues)
@@ -119,6 +120,17 @@ static unsigned read_caps(struct handshake *h, bool sg)
 	return caps;
 }
 
+static int read_ctrl(struct handshake *h, struct vif_wishes *wishes)
+{
+	int err = number(h, "", "ctrl-ring-ref", &wishes->ctrl_ring_ref);
+
+	if (err == -ENOENT)
+		return 0;
+	wishes->has_ctrl = true;
+	err = must(h, "", "ctrl-ring-ref", &wishes->ctrl_ring_ref);
+	return err ? err : must(h, "", "event-channel-ctrl", &wishes->ctrl_port);
+}
+
 int vif_keys_read(struct handshake *h, unsigned max_queues, struct vif_wishes *wishes)
 {
 	int err;
@@ -129,6 +141,7 @@ int vif_keys_read(struct handshake *h, unsigned max_queues, struct vif_wishes *w
 		return -EOPNOTSUPP;
 	}
 	err = read_queues(h, max_queues, wishes);
+	err = err ? err : read_ctrl(h, wishes);
 	if (err)
 		return err;
 	wishes->features.sg = is_set(h, "feature-sg");

@@ -19,6 +19,9 @@ struct vif_wishes {
 	unsigned nr_queues;
 	struct vif_keys keys[VIF_MAX_QUEUES];
 	struct vif_features features;
+	bool has_ctrl; /* a control ring */
+	grant_ref_t ctrl_ring_ref;
+	evtchn_port_t ctrl_port;
 };
 
 int vif_keys_offer(struct handshake *h, unsigned max_queues);

@@ -1,63 +1,9 @@
 /*
  * netback/vif_port.c - spreads packets over a vif's queues and gathers them from there.   [hot]
- *
- * Trusts   no byte of a packet: what is too short for its headers is spread by its addresses alone.
  */
 #include "netback/vif_port.h"
 
 #include <rte_ethdev.h>
-#include <rte_ip.h>
-
-static inline uint64_t load_u64(const uint8_t *p)
-{
-	uint64_t v;
-
-	__builtin_memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline uint32_t load_u32(const uint8_t *p)
-{
-	uint32_t v;
-
-	__builtin_memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-/* Addresses, and both ports where TCP or UDP follows at once. Fragments have no ports, and must stay with their flow's others. */
-static uint64_t flow_of(const struct rte_mbuf *m)
-{
-	const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *), *ip = eth + RTE_ETHER_HDR_LEN;
-	uint16_t type = ((const struct rte_ether_hdr *)eth)->ether_type;
-	uint32_t bytes = m->data_len;
-	uint64_t flow;
-
-	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4) && bytes >= RTE_ETHER_HDR_LEN + 24) {
-		const struct rte_ipv4_hdr *v4 = (const struct rte_ipv4_hdr *)ip;
-
-		flow = load_u64(ip + offsetof(struct rte_ipv4_hdr, src_addr));
-		if ((v4->next_proto_id == IPPROTO_TCP || v4->next_proto_id == IPPROTO_UDP) && v4->version_ihl == 0x45 &&
-		    !(v4->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)))
-			flow ^= (uint64_t)load_u32(ip + sizeof(*v4)) << 16;
-	} else if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6) && bytes >= RTE_ETHER_HDR_LEN + 44) {
-		const uint8_t *addr = ip + offsetof(struct rte_ipv6_hdr, src_addr);
-		uint8_t proto = ((const struct rte_ipv6_hdr *)ip)->proto;
-
-		flow = load_u64(addr) + load_u64(addr + 8) * 3 + load_u64(addr + 16) * 5 + load_u64(addr + 24) * 7;
-		if (proto == IPPROTO_TCP || proto == IPPROTO_UDP)
-			flow ^= (uint64_t)load_u32(addr + 32) << 16;
-	} else {
-		flow = load_u64(eth) ^ (uint64_t)load_u32(eth + 8) << 32;
-	}
-	return flow;
-}
-
-unsigned vif_port_queue_of(const struct rte_mbuf *m, unsigned nr)
-{
-	uint64_t hash = flow_of(m) * UINT64_C(0x9e3779b97f4a7c15);
-
-	return (unsigned)(((hash >> 32) * nr) >> 32);
-}
 
 static inline uint16_t queue_in(struct vif_port *p, uint16_t i, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -91,16 +37,30 @@ uint16_t vif_port_in(void *port, struct rte_mbuf **pkts, uint16_t n)
 	return got;
 }
 
+/* The hash goes with the packet to the guest; another port's is none of this one's. */
+static unsigned queue_of(const struct vif_port *p, struct rte_mbuf *m)
+{
+	struct steer_hash hash;
+
+	m->ol_flags &= ~RTE_MBUF_F_RX_RSS_HASH;
+	if (!steer_is_on(&p->steer) || !steer_hash(&p->steer, m, &hash))
+		return steer_flow(m, p->nr_queues);
+	m->ol_flags |= RTE_MBUF_F_RX_RSS_HASH;
+	m->hash.fdir.lo = hash.value;
+	m->hash.fdir.hi = hash.type;
+	return steer_queue(&p->steer, hash.value, p->nr_queues);
+}
+
 uint16_t vif_port_out(void *port, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct vif_port *p = port;
 
-	if (p->nr_queues == 1) {
+	if (p->nr_queues == 1 && likely(!steer_is_on(&p->steer))) {
 		queue_out(p, 0, pkts, n);
 		return n;
 	}
 	for (uint16_t i = 0; i < n; i++) {
-		unsigned q = vif_port_queue_of(pkts[i], p->nr_queues);
+		unsigned q = queue_of(p, pkts[i]);
 
 		p->out[q][p->nr_out[q]++] = pkts[i];
 	}

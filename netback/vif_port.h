@@ -2,7 +2,7 @@
  * netback/vif_port.h - a connected vif as a port of the bridge: all of its queues behind one pair of burst functions.   [hot]
  *
  *      in     queues in turn, each as far as there is room
- *      out    one queue for each flow, chosen by a hash of addresses and ports
+ *      out    one queue for each flow (steer.h)
  *
  * Runs in  the worker.
  */
@@ -10,6 +10,7 @@
 #define SLUICE_NETBACK_VIF_PORT_H
 
 #include "netback/capture.h"
+#include "netback/steer.h"
 #include "netback/vif.h"
 
 struct vif_port {
@@ -17,6 +18,7 @@ struct vif_port {
 	uint16_t next;     /* which is looked at first */
 	uint16_t port_id;  /* with is_ethdev */
 	struct capture *captures; /* that look on; NULL: nobody does */
+	struct steer steer; /* what the guest asked for */
 	bool is_ethdev;    /* packets pass through DPDK's burst functions, where others may look on */
 	struct vif_queue *queue[VIF_MAX_QUEUES];
 	uint16_t nr_out[VIF_MAX_QUEUES];
@@ -26,8 +28,5 @@ struct vif_port {
 uint16_t vif_port_in(void *port, struct rte_mbuf **pkts, uint16_t n);
 /* n is at most BRIDGE_BURST; takes them all. */
 uint16_t vif_port_out(void *port, struct rte_mbuf **pkts, uint16_t n);
-
-/* Which of nr queues the packet's flow goes to. */
-unsigned vif_port_queue_of(const struct rte_mbuf *m, unsigned nr);
 
 #endif

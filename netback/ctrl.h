@@ -1,0 +1,41 @@
+/*
+ * netback/ctrl.h - the server of a vif's control ring: receive hashing and staging grants.
+ *
+ *      request  -->  ctrl_serve  -->  checked, prepared here  -->  put into force in the worker  -->  response
+ *
+ * Owns     ring and event channel from open to close. What it put into force belongs to the port and its queues.
+ * Trusts   no field of a request, no byte of a page that one names: copied once, checked, used (XSA-270).
+ * Runs in  the control thread.
+ * Fails    a bad request: its status. An impossible ring: ctrl_serve says -EPROTO.
+ * Spec     xen/io/netif.h, "Control messages".
+ */
+#ifndef SLUICE_NETBACK_CTRL_H
+#define SLUICE_NETBACK_CTRL_H
+
+#include "netback/vif_port.h"
+#include "netback/worker.h"
+
+struct ctrl {
+	struct hv *hv;
+	struct hv_peer *peer;
+	struct vif_port *port; /* whose hash and queues it sets; the worker's */
+	struct worker *worker; /* NULL: nobody runs, changes come into force at once */
+	void *area;
+	struct netif_ctrlr_back ring;
+	evtchn_port_t evtchn;
+	struct steer steer; /* as it will be */
+	uint64_t requests, refused;
+};
+
+/* The front end's keys. -errno: nothing is left, *what names what failed. */
+int ctrl_open(struct ctrl *c, struct hv *hv, domid_t domid, grant_ref_t ring_ref, evtchn_port_t evtchn, bool is_takeover,
+	      const char **what);
+/* Its queues have been disconnected, or live on without it. */
+void ctrl_close(struct ctrl *c);
+/* Answers all requests that are there, at most a ring full. -EPROTO: the ring is impossible. */
+int ctrl_serve(struct ctrl *c);
+/* The fd of its event channel; after an event, ctrl_serve. */
+int ctrl_event_fd(const struct ctrl *c);
+void ctrl_event_take(const struct ctrl *c);
+
+#endif
