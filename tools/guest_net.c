@@ -16,6 +16,7 @@
 /* Empty polls before sleep. A wake costs microseconds; this is about as long. */
 #define SPINS 256u
 #define START_TIMEOUT_MS 60000
+#define MAX_RATE 1000000u
 
 static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
@@ -69,17 +70,36 @@ static void say_notifications(struct guest *g, const struct netfront *nf, uint64
 	guest_figure(g, "net_sleeps_per_1000_packets", per_thousand(g->bus.sleeps, packets), "sleeps");
 }
 
-/* Sends bursts until the time is up; returns when the last was handed over, or 0: the device is gone. */
-static uint64_t send_until(struct guest *g, struct netfront *nf, const struct netfront_packet pkts[], uint64_t until)
+/* How many may go now: as many as the rate is behind. When there is none, it sleeps until the next. */
+static unsigned packets_due(uint64_t start, uint64_t now, uint64_t rate, uint64_t sent)
 {
+	uint64_t due = (now - start) * rate / 1000000000u + 1 - sent;
+
+	if (due == 0) {
+		struct timespec left = {.tv_nsec = (long)(start + sent * 1000000000u / rate - now + 1) % 1000000000};
+
+		nanosleep(&left, NULL);
+	}
+	return due < BURST ? (unsigned)due : BURST;
+}
+
+/* Sends bursts until the time is up, rate 0: as fast as it goes; returns when the last was handed over, or 0: the device is gone. */
+static uint64_t send_until(struct guest *g, struct netfront *nf, const struct netfront_packet pkts[], uint64_t until, uint64_t rate)
+{
+	uint64_t start = clock_now_ns(), sent = 0;
 	unsigned idle = 0;
 
 	for (uint64_t round = 0;; round++) {
 		uint64_t now = clock_now_ns();
+		unsigned due = rate ? packets_due(start, now, rate, sent) : BURST, taken;
 
 		if (now >= until || (round % 1024 == 0 && guest_must_stop(g)))
 			return now;
-		if (netfront_tx_burst(nf, 0, pkts, BURST)) {
+		if (!due)
+			continue;
+		taken = netfront_tx_burst(nf, 0, pkts, due);
+		sent += taken;
+		if (taken) {
 			idle = 0;
 			continue;
 		}
@@ -111,12 +131,15 @@ int guest_net_send(struct guest *g, int argc, char **argv)
 {
 	static uint8_t frame[FRAME_BYTES];
 	struct netfront_packet pkts[BURST];
-	uint64_t bytes, seconds, start, end;
+	uint64_t bytes, seconds, start, end, rate = 0;
 	struct netfront_counters c;
 	struct netfront *nf;
 	uint8_t to[6];
 
-	(void)argc;
+	if (argc > 4 && (argc != 6 || strcmp(argv[4], "--rate")))
+		return guest_fail(g, "usage: net-send VIF BYTES SECONDS TARGET-MAC [--rate PACKETS-PER-SECOND]");
+	if (argc == 6 && !guest_number(g, "--rate", argv[5], 1, MAX_RATE, &rate))
+		return 1;
 	if (!guest_number(g, "BYTES", argv[1], NETFRONT_MIN_FRAME, NETFRONT_MAX_FRAME, &bytes) ||
 	    !guest_number(g, "SECONDS", argv[2], 1, 3600, &seconds))
 		return 1;
@@ -135,7 +158,7 @@ int guest_net_send(struct guest *g, int argc, char **argv)
 		pkts[i] = (struct netfront_packet){.data = frame, .len = (uint32_t)bytes};
 	guest_say(g, "ready");
 	start = clock_now_ns();
-	end = send_until(g, nf, pkts, start + seconds * UINT64_C(1000000000));
+	end = send_until(g, nf, pkts, start + seconds * UINT64_C(1000000000), rate);
 	if (end && !drain_tx(g, nf))
 		guest_say(g, "the back end has not answered all frames");
 	netfront_count(nf, &c);

@@ -28,7 +28,7 @@ static const struct command {
 	{"pcap-send", "DISK [VIF] [--rate PACKETS-PER-SECOND]", 1, 4, guest_pcap_send},
 	{"pcap-receive", "VIF DISK COUNT [--timeout SECONDS]", 3, 5, guest_pcap_receive},
 	{"copy-tree", "SOURCE-DISK TARGET-DISK", 2, 2, guest_copy_tree},
-	{"net-send", "VIF BYTES SECONDS TARGET-MAC", 4, 4, guest_net_send},
+	{"net-send", "VIF BYTES SECONDS TARGET-MAC [--rate PPS]", 4, 6, guest_net_send},
 	{"net-receive", "VIF SECONDS", 2, 2, guest_net_receive},
 	{"net-echo", "VIF SECONDS", 2, 2, guest_net_echo},
 	{"net-ping", "VIF COUNT TARGET-MAC", 3, 3, guest_net_ping},
