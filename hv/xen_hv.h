@@ -42,6 +42,7 @@ struct xen_hv {
 	pthread_mutex_t lock;            /* peers, when they come and go; claims */
 	struct xen_peer *peers[XEN_PEER_BUCKETS];
 	struct xen_claim *claims;
+	unsigned is_quota_told;          /* atomic */
 };
 
 /* Pages that were mapped together, and go together. */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "hv/log.h"
 #include "hv/xen_hv.h"
 
 #define FIRST_SLOTS 256u
@@ -106,6 +107,15 @@ static void *map_refs(struct xen_peer *p, uint32_t refs[], unsigned n, bool read
 	return base;
 }
 
+/* Once: whoever runs out does so again and again. */
+static void tell_quota(struct xen_peer *p)
+{
+	struct xen_hv *x = xen_hv_of(p->peer.hv);
+
+	if (!exchange_acq_rel(&x->is_quota_told, 1))
+		log_warn("Xen lets this domain map no more grants: give Xen a larger gnttab_max_maptrack_frames");
+}
+
 /* gntdev says EINVAL for whatever the hypervisor answered; of refs that are good and writable only the quota is left. */
 int16_t xen_why_not_mapped(struct xen_peer *p, const grant_ref_t refs[], unsigned n, bool readonly, int err)
 {
@@ -119,7 +129,10 @@ int16_t xen_why_not_mapped(struct xen_peer *p, const grant_ref_t refs[], unsigne
 		xengnttab_unmap(p->gnt, base, n);
 		return GNTST_permission_denied;
 	}
-	return err == EINVAL || err == ENOSPC || err == ENOMEM ? GNTST_no_space : GNTST_general_error;
+	if (err != EINVAL && err != ENOSPC && err != ENOMEM)
+		return GNTST_general_error;
+	tell_quota(p);
+	return GNTST_no_space;
 }
 
 /* All of them as one group, or none and errno. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fake_xen.h"
+#include "hv/log.h"
 #include "hv/xen_open.h"
 
 #define GUEST 7
@@ -26,6 +27,7 @@ static struct hv *open_side(bool as_guest)
 
 static int start(void **state)
 {
+	log_init("test", LOG_LEVEL_ERROR);
 	hv = open_side(false);
 	assert_int_equal(hv_peer_open(hv, GUEST, &peer), 0);
 	return 0;
