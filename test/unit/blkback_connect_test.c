@@ -32,6 +32,7 @@ static struct {
 	int map_error, bind_error, peer_error;
 	int event_fd;
 	bool is_map_dear;
+	void *ring;
 	char run_dir[64];
 } world;
 
@@ -144,7 +145,7 @@ int hv_peer_map_ring(struct hv_peer *peer, const grant_ref_t refs[], unsigned nr
 	memcpy(world.refs, refs, nr * sizeof(refs[0]));
 	world.nr_refs = nr;
 	world.nr_mapped++;
-	*ring = aligned_alloc(PAGE_BYTES, nr * PAGE_BYTES);
+	*ring = world.ring = aligned_alloc(PAGE_BYTES, nr * PAGE_BYTES);
 	assert_non_null(*ring);
 	ring_head_init(*ring);
 	return 0;
@@ -666,6 +667,99 @@ static void a_journal_that_is_not_this_connections_is_not_believed(void **state)
 		}
 }
 
+static void connecting_and_disconnecting_fast_leaves_nothing(void **state)
+{
+	struct rig r;
+
+	rig_start(&r);
+	for (unsigned i = 0; i < 300; i++) {
+		assert_int_equal(vbd_driver.offer(&r.h), 0);
+		assert_int_equal(vbd_driver.connect(&r.h), 0);
+		if (i % 3 == 0)
+			vbd_driver.own_changed(&r.h, "limit-read-iops");
+		if (i % 5 == 0)
+			vbd_look(&r.vbd);
+		vbd_driver.disconnect(&r.h);
+		assert_int_equal(world.nr_mapped + world.nr_ports + world.nr_peers, 0);
+		assert_null(r.vbd.link);
+	}
+	rig_stop(&r);
+}
+
+/* An engine whose I/O takes as long as the test wants. */
+static struct {
+	struct disk_queue base;
+	struct disk_io *io;
+	int has_io, is_released;
+} hang;
+
+static int hang_create(const struct disk_queue_config *config, struct disk_queue **out)
+{
+	*out = &hang.base;
+	return 0;
+}
+
+static void hang_destroy(struct disk_queue *queue)
+{
+}
+
+static void hang_submit(struct disk_queue *queue, struct disk_io *io)
+{
+	hang.io = io;
+	store_release(&hang.has_io, 1); /* pairs with the test's acquire */
+}
+
+static int hang_poll(struct disk_queue *queue, struct disk_io *done[], unsigned max, unsigned *woken)
+{
+	if (!hang.io || !load_acquire(&hang.is_released)) /* pairs with the test's release */
+		return 0;
+	done[0] = hang.io;
+	hang.io = NULL;
+	return 1;
+}
+
+static int hang_wait(struct disk_queue *queue)
+{
+	usleep(200);
+	return 0;
+}
+
+static const struct disk_engine hang_engine = {
+	.name = "hang", .create = hang_create, .destroy = hang_destroy, .submit = hang_submit, .poll = hang_poll, .wait = hang_wait};
+
+static void an_image_that_hangs_holds_up_its_own_device_only(void **state)
+{
+	struct blkif_request flush = {.operation = BLKIF_OP_FLUSH_DISKCACHE, .id = 1};
+	struct blkif_ring_front front;
+	struct rig r;
+
+	memset(&hang, 0, sizeof(hang));
+	hang.base.engine = &hang_engine;
+	rig_start(&r);
+	r.options.disk.engine = &hang_engine;
+	assert_int_equal(vbd_driver.offer(&r.h), 0);
+	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	blkif_ring_front_init(&front, world.ring, PAGE_BYTES);
+	blkif_ring_front_put(&front, &flush);
+	blkif_ring_front_push(&front);
+	while (!load_acquire(&hang.has_io))
+		usleep(100);
+	vbd_driver.disconnect(&r.h); /* comes back */
+	assert_int_equal(world.nr_mapped, 1);
+	assert_false(vbd_is_over(&r.vbd));
+	vbd_look(&r.vbd);
+	assert_int_equal(vbd_driver.connect(&r.h), -EBUSY);
+	assert_non_null(strstr(world.said, "has not finished the I/O"));
+	world.said[0] = 0;
+	store_release(&hang.is_released, 1);
+	while (!vbd_is_over(&r.vbd))
+		usleep(100);
+	vbd_look(&r.vbd);
+	assert_int_equal(world.nr_mapped + world.nr_ports + world.nr_peers, 0);
+	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	rig_stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -683,6 +777,8 @@ int main(void)
 		cmocka_unit_test(a_cdrom_is_read_only_and_says_so),
 		cmocka_unit_test(an_image_that_grew_is_told_by_size_and_state),
 		cmocka_unit_test(limits_follow_the_store),
+		cmocka_unit_test(connecting_and_disconnecting_fast_leaves_nothing),
+		cmocka_unit_test(an_image_that_hangs_holds_up_its_own_device_only),
 		cmocka_unit_test(a_running_device_is_taken_over_with_what_was_offered),
 		cmocka_unit_test(a_journal_that_is_not_this_connections_is_not_believed),
 	};
