@@ -112,7 +112,7 @@ static void tell_quota(struct xen_peer *p)
 {
 	struct xen_hv *x = xen_hv_of(p->peer.hv);
 
-	if (!exchange_acq_rel(&x->is_quota_told, 1))
+	if (!load_relaxed(&x->is_quota_told) && !fetch_add_relaxed(&x->is_quota_told, 1))
 		log_warn("Xen lets this domain map no more grants: give Xen a larger gnttab_max_maptrack_frames");
 }
 
