@@ -39,6 +39,8 @@ void grant_table_destroy(struct grant_table *gt)
 		return;
 	while ((w = gt->first)) {
 		gt->first = w->next;
+		if (w->released)
+			w->released(w->arg);
 		free(w);
 	}
 	pthread_mutex_destroy(&gt->lock);

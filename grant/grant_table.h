@@ -22,6 +22,7 @@ struct grant_table;
 
 /* entries_sh: the table's pages, nr_entries in all; the first nr_reserved refs are never handed out (Xen: 8). 0 or -ENOMEM. */
 int grant_table_create(struct grant_entry_v1 *entries_sh, uint32_t nr_entries, uint32_t nr_reserved, struct grant_table **out);
+/* The domain is over, and with it whatever still waits for a peer to let go: it is released now. */
 void grant_table_destroy(struct grant_table *gt);
 
 /* A free ref, or -ENOSPC. */
