@@ -32,8 +32,9 @@ static void disconnect_queues(struct blkfront *bf, unsigned nr)
 static int blkfront_publish(struct handshake *h)
 {
 	struct blkfront *bf = h->priv;
-	uint64_t order = blkfront_offer(bf, "max-ring-page-order", 0);
-	uint64_t queues = blkfront_offer(bf, "multi-queue-max-queues", 1);
+	/* Each is a round trip: what is not wanted is not asked for. */
+	uint64_t order = bf->opt.max_ring_order ? blkfront_offer(bf, "max-ring-page-order", 0) : 0;
+	uint64_t queues = bf->opt.max_queues > 1 ? blkfront_offer(bf, "multi-queue-max-queues", 1) : 1;
 	unsigned nr;
 	int rc = 0;
 

@@ -51,11 +51,13 @@ static bool is_sector_size(uint64_t bytes)
 /* A back end that offers discard with nonsense about it does not offer it. */
 static void read_discard(struct blkfront *bf, struct blkfront_disk *disk)
 {
-	uint64_t granularity = blkfront_offer(bf, "discard-granularity", disk->sector_bytes);
-	uint64_t alignment = blkfront_offer(bf, "discard-alignment", 0);
+	uint64_t granularity, alignment;
 
-	if (blkfront_offer(bf, "feature-discard", 0) != 1 || !granularity || granularity > UINT32_MAX || alignment >= granularity ||
-	    granularity % disk->sector_bytes)
+	if (blkfront_offer(bf, "feature-discard", 0) != 1)
+		return;
+	granularity = blkfront_offer(bf, "discard-granularity", disk->sector_bytes);
+	alignment = blkfront_offer(bf, "discard-alignment", 0);
+	if (!granularity || granularity > UINT32_MAX || alignment >= granularity || granularity % disk->sector_bytes)
 		return;
 	disk->can_discard = true;
 	disk->can_secure_discard = blkfront_offer(bf, "discard-secure", 0) == 1;

@@ -243,13 +243,15 @@ int blkfront_queue_need_pool(struct blkfront_queue *q)
 static void share_lists(struct blkfront_queue *q)
 {
 	struct blkfront_ring *r = &q->ring;
-	uint32_t segments = (uint32_t)blkfront_offer(q->bf, "feature-max-indirect-segments", 0);
+	uint32_t segments = q->bf->opt.max_segments;
 	unsigned each, requests;
+	uint64_t offered;
 
 	r->max_segments = BLKFRONT_SEGMENTS;
-	segments = smaller(segments, q->bf->opt.max_segments);
-	if (segments <= BLKFRONT_SEGMENTS)
+	offered = segments > BLKFRONT_SEGMENTS ? blkfront_offer(q->bf, "feature-max-indirect-segments", 0) : 0;
+	if (offered <= BLKFRONT_SEGMENTS)
 		return;
+	segments = offered < segments ? (uint32_t)offered : segments;
 	each = (segments + BLKFRONT_LIST_SEGMENTS - 1) / BLKFRONT_LIST_SEGMENTS;
 	requests = smaller(r->gt ? LISTED_REQUESTS : SCARCE_LISTED_REQUESTS, r->ring.mask + 1);
 	/* Writable, though nobody writes there: Linux maps them so when it keeps grants mapped. */
