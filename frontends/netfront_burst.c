@@ -15,21 +15,6 @@
 
 #define MAX_SEGMENTS 64u
 
-static inline bool enter(struct netfront_pmd_queue *q)
-{
-	store_relaxed(&q->is_inside, 1);
-	compiler_fence(); /* the processor's fence is the membarrier of netfront_gate_close */
-	if (likely(load_acquire(&q->is_open))) /* pairs with netfront_gate_open's release */
-		return true;
-	store_relaxed(&q->is_inside, 0);
-	return false;
-}
-
-static inline void leave(struct netfront_pmd_queue *q)
-{
-	store_release(&q->is_inside, 0); /* pairs with netfront_gate_close's acquire */
-}
-
 /* ---- rx ------------------------------------------------------------------------------------------------------------------ */
 
 static inline struct rte_mbuf *take_spare(struct netfront_pmd_queue *q)
@@ -108,7 +93,7 @@ uint16_t netfront_pmd_rx(void *rxq, struct rte_mbuf **pkts, uint16_t n)
 	struct netfront_ring *r;
 	uint16_t got = 0;
 
-	if (!enter(q))
+	if (!turnstile_enter(&q->turnstile))
 		return 0;
 	r = &q->queue->ring;
 	while (got < n && (f = netfront_ring_next(r))) {
@@ -125,7 +110,7 @@ uint16_t netfront_pmd_rx(void *rxq, struct rte_mbuf **pkts, uint16_t n)
 	r->count.rx_bursts += got != 0;
 	if (netfront_ring_post(r))
 		hv_notify(q->queue->hv, q->queue->rx_port);
-	leave(q);
+	turnstile_leave(&q->turnstile);
 	return got;
 }
 
@@ -163,7 +148,7 @@ uint16_t netfront_pmd_tx(void *txq, struct rte_mbuf **pkts, uint16_t n)
 	struct netfront_ring *r;
 	uint16_t sent = 0;
 
-	if (!enter(q))
+	if (!turnstile_enter(&q->turnstile))
 		return 0;
 	r = &q->queue->ring;
 	netfront_ring_reclaim(r);
@@ -171,7 +156,7 @@ uint16_t netfront_pmd_tx(void *txq, struct rte_mbuf **pkts, uint16_t n)
 		sent++;
 	if (netfront_ring_push(r))
 		hv_notify(q->queue->hv, q->queue->tx_port);
-	leave(q);
+	turnstile_leave(&q->turnstile);
 	rte_pktmbuf_free_bulk(pkts, sent);
 	return sent;
 }

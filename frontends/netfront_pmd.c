@@ -13,12 +13,8 @@
  * Fails    -errno, with a sentence in DPDK's log.
  */
 #include <errno.h>
-#include <linux/membarrier.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <rte_kvargs.h>
 #include <rte_log.h>
@@ -54,60 +50,47 @@ static struct netfront_port *port_of(struct rte_eth_dev *dev)
 	return dev->data->dev_private;
 }
 
-/* ---- gates --------------------------------------------------------------------------------------------------------------- */
+/* ---- turnstiles --------------------------------------------------------------------------------------------------------------- */
 
-int netfront_gate_init(void)
+static void open_turnstile(struct netfront_pmd_queue *q, struct netfront_queue *queue)
 {
-	return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) ? -errno : 0;
-}
-
-void netfront_gate_open(struct netfront_pmd_queue *q, struct netfront_queue *queue)
-{
+	if (!q)
+		return;
 	q->queue = queue;
-	store_release(&q->is_open, 1);
+	turnstile_open(&q->turnstile);
 }
 
-void netfront_gate_close(struct netfront_pmd_queue *q)
-{
-	store_relaxed(&q->is_open, 0);
-	syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
-	while (load_acquire(&q->is_inside)) /* pairs with leave's release */
-		sched_yield();
-}
-
-/* In the bus's thread: opens the gates of a connected, started device. */
-static void open_gates(struct netfront_port *p)
+/* In the bus's thread: opens the turnstiles of a connected, started device. */
+static void open_turnstiles(struct netfront_port *p)
 {
 	if (!p->nf || !p->nf->is_connected || !p->is_started)
 		return;
 	for (unsigned i = 0; i < p->nr_rx && i < p->nf->nr_queues; i++)
-		if (p->rx[i])
-			netfront_gate_open(p->rx[i], &p->nf->queue[i]);
+		open_turnstile(p->rx[i], &p->nf->queue[i]);
 	for (unsigned i = 0; i < p->nr_tx && i < p->nf->nr_queues; i++)
-		if (p->tx[i])
-			netfront_gate_open(p->tx[i], &p->nf->queue[i]);
+		open_turnstile(p->tx[i], &p->nf->queue[i]);
 }
 
-static void close_gates(struct netfront_port *p)
+static void close_turnstiles(struct netfront_port *p)
 {
 	for (unsigned i = 0; i < NETFRONT_MAX_QUEUES; i++) {
 		if (p->rx[i])
-			netfront_gate_close(p->rx[i]);
+			turnstile_close(&p->rx[i]->turnstile);
 		if (p->tx[i])
-			netfront_gate_close(p->tx[i]);
+			turnstile_close(&p->tx[i]->turnstile);
 	}
 }
 
 static void went_up(struct netfront *nf, void *arg)
 {
 	(void)nf;
-	open_gates(arg);
+	open_turnstiles(arg);
 }
 
 static void went_down(struct netfront *nf, void *arg)
 {
 	(void)nf;
-	close_gates(arg);
+	close_turnstiles(arg);
 }
 
 /* ---- in the bus's thread -------------------------------------------------------------------------------------------------- */
@@ -148,7 +131,7 @@ static int start(struct frontbus *bus, void *arg)
 
 	(void)bus;
 	p->is_started = true;
-	open_gates(p);
+	open_turnstiles(p);
 	return 0;
 }
 
@@ -158,7 +141,7 @@ static int stop(struct frontbus *bus, void *arg)
 
 	(void)bus;
 	p->is_started = false;
-	close_gates(p);
+	close_turnstiles(p);
 	return 0;
 }
 
@@ -337,7 +320,7 @@ static int pmd_tx_setup(struct rte_eth_dev *dev, uint16_t i, uint16_t nr_desc, u
 	return p->tx[i] ? 0 : -ENOMEM;
 }
 
-/* The device is stopped: the gate is closed, and nobody else knows the queue. */
+/* The device is stopped: the turnstile is closed, and nobody else knows the queue. */
 static void pmd_rx_release(struct rte_eth_dev *dev, uint16_t i)
 {
 	struct netfront_port *p = port_of(dev);
@@ -468,7 +451,7 @@ static int pmd_probe(struct rte_vdev_device *vdev)
 	struct devargs a = {0};
 	struct rte_eth_dev *dev;
 	struct netfront_port *p;
-	int rc = ethdev_abi_is_known() ? netfront_gate_init() : -ENOTSUP;
+	int rc = ethdev_abi_is_known() ? turnstile_init() : -ENOTSUP;
 
 	if (rc) {
 		LOG(ERR, "%s\n", rc == -ENOTSUP ? "this DPDK is not 22.11, for which the driver was made" :

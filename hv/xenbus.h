@@ -16,7 +16,7 @@ struct xenbus_driver {
 	struct handshake_driver handshake;
 	/*
 	 * A device directory appeared: allocate the device, *priv becomes handshake.priv. An error leaves the device
-	 * alone, with its "error" node written.
+	 * alone, with its "error" node written; -ENODEV says nothing there: it is another back end's.
 	 */
 	int (*probe)(struct xenbus *bus, domid_t frontend, unsigned devid, const char *path, void **priv);
 	/* The device is gone: disconnect has run if it had to. Frees priv. */

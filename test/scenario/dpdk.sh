@@ -2,7 +2,7 @@
 # Stock DPDK programs over our drivers: testpmd as a guest (net_netfront) against sluice-netback, and as the back end (net_netback) of
 # two guests that run a kernel's network stack.
 . "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
-scenario_requires dpdk-testpmd ping nsenter
+scenario_requires dpdk-testpmd ping nsenter iperf3 ss stdbuf
 scenario_begin sluiced
 [ -c /dev/net/tun ] || skip "there is no /dev/net/tun"
 [ -e "$SLUICE_BUILD/tools/librte_net_sluice.so" ] || skip "librte_net_sluice.so is not built here"
@@ -117,4 +117,53 @@ refused_vdev "vif=x is not a number" "net_netfront0,attach=g1,vif=x"
 create 1
 refused_vdev "vif 7 does not exist" "net_netfront0,attach=g1,vif=7,run_dir=$system_run_dir"
 system_until 10 is_gone g1 || fail "guest 1 is gone"
+
+# ---- as the back end ---------------------------------------------------------------------------------------------------------
+
+system_stop sluice-netback || fail "sluice-netback ends"
+more_devices="--vdev net_netback1,guest=g2,run_dir=$system_run_dir"
+testpmd_start "net_netback0,guest=g1,run_dir=$system_run_dir" --rxq=2 --txq=2 --forward-mode=io --port-topology=paired
+tell start
+start_tap 1 --queues 2
+start_tap 2
+pings() { in_ns 1 ping -c 1 -W 1 "$1" >/dev/null 2>&1; }
+system_until 10 pings 10.9.0.2 || fail "ping through testpmd"
+system_until 10 pings fd09::2 || fail "ping through testpmd over IPv6"
+in_ns 1 ping -q -c 500 -i 0.002 -s 1400 10.9.0.2 | grep -q ' 500 received' || fail "500 pings through testpmd"
+holds "two guests ping each other through testpmd, which serves their vifs"
+nsenter --net="/proc/${tap_pid[2]}/ns/net" iperf3 -s >/dev/null 2>&1 &
+system_pids+=($!)
+system_names+=(iperf3)
+is_listening() { [ -n "$(in_ns 2 ss -Hltn 'sport = :5201')" ]; }
+system_until 10 is_listening || fail "iperf3 listens"
+in_ns 1 iperf3 -t 1 -c 10.9.0.2 >"$system_dir/iperf" || fail "iperf3: $(tail -n 2 "$system_dir/iperf")"
+in_ns 1 iperf3 -t 1 -R -P 4 -c fd09::2 >"$system_dir/iperf" || fail "iperf3: $(tail -n 2 "$system_dir/iperf")"
+holds "TCP passes it both ways, over IPv4 and IPv6"
+bad=$(in_ns 2 cat /proc/net/snmp | awk '/^Tcp:/ { if (!at) { for (i = 2; i <= NF; i++) if ($i == "InCsumErrors") at = i } else print $at }')
+[ "$bad" = 0 ] || fail "guest 2 saw $bad wrong checksums"
+holds "no receiver saw a wrong checksum"
+
+# A guest dies in the middle of traffic; the next of its name is served by the same port.
+nsenter --net="/proc/${tap_pid[1]}/ns/net" iperf3 -t 30 -c 10.9.0.2 >/dev/null 2>&1 &
+client=$!
+sleep .5
+kill -KILL "${tap_pid[2]}"
+wait "${tap_pid[2]}" 2>/dev/null
+system_stop iperf3
+system_until 20 is_gone g2 || fail "the killed guest is gone"
+kill "$client" 2>/dev/null
+wait "$client"
+start_tap 2
+system_until 10 pings 10.9.0.2 || fail "ping to the next guest"
+in_ns 1 ping -q -c 200 -i 0.002 -s 1400 10.9.0.2 | grep -q ' 200 received' || fail "200 pings"
+holds "a guest killed under load is gone, and the next of its name is served"
+testpmd_end
+wait "${tap_pid[1]}" && fail "guest 1 ends well without its back end"
+wait "${tap_pid[2]}"
+more_devices=''
+refused_vdev "names no guest" "net_netback0,run_dir=$system_run_dir"
+refused_vdev "no sluiced answers in /nowhere" "net_netback0,guest=g1,run_dir=/nowhere"
+refused_vdev "cannot be understood" "net_netback0,color=red"
+system_until 10 is_gone g1 || fail "guest 1 is gone"
+system_until 10 is_gone g2 || fail "guest 2 is gone"
 expect_nothing_left "after all guests ended"

@@ -38,7 +38,7 @@ bad_checksums() {
 
 # serve N: a web server in namespace N, on both families.
 serve() {
-	in_ns "$1" python3 -m http.server 8000 --bind :: --directory "$system_dir/www" >/dev/null 2>&1 &
+	nsenter --net="/proc/${tap_pid[$1]}/ns/net" python3 -m http.server 8000 --bind :: --directory "$system_dir/www" >/dev/null 2>&1 &
 	system_pids+=($!)
 	system_names+=("http$1")
 	system_until 10 in_ns "$1" curl -s -o /dev/null --max-time 1 'http://[::1]:8000/' || fail "the web server of guest $1"
@@ -86,7 +86,7 @@ print(int((e.get("sum_received") or e["sum"])["bytes"]))' "$system_dir/iperf.jso
 }
 is_listening() { [ -n "$(in_ns 2 ss -Hltn 'sport = :5201')" ]; }
 serve_iperf() {
-	in_ns 2 iperf3 -s >/dev/null 2>&1 &
+	nsenter --net="/proc/${tap_pid[2]}/ns/net" iperf3 -s >/dev/null 2>&1 &
 	system_pids+=($!)
 	system_names+=(iperf3)
 	system_until 10 is_listening || fail "iperf3 listens"

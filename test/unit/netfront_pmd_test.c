@@ -1,5 +1,5 @@
 /*
- * test/unit/netfront_pmd_test.c - bursts of mbufs through a netfront's rings against an honest back half; the gate.
+ * test/unit/netfront_pmd_test.c - bursts of mbufs through a netfront's rings against an honest back half; the turnstile.
  */
 #include "net_pair.h"
 #include "test.h"
@@ -35,7 +35,7 @@ static int start_dpdk(void **state)
 	assert_true(rte_eal_init(9, argv) >= 0);
 	assert_int_equal(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
 	pool = rte_pktmbuf_pool_create("pmd", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-	return pool ? netfront_gate_init() : -1;
+	return pool ? turnstile_init() : -1;
 }
 
 /* The rings move into the queue: who uses them finds them there. */
@@ -45,8 +45,9 @@ static int begin(void **state)
 	pair.tx.sh->head.req_event = UINT32_MAX / 2; /* a back end that polls: no event is sent */
 	queue = (struct netfront_queue){.is_open = true, .ring = pair.front};
 	rx = tx = (struct netfront_pmd_queue){.pool = pool, .port_id = 7};
-	netfront_gate_open(&rx, &queue);
-	netfront_gate_open(&tx, &queue);
+	rx.queue = tx.queue = &queue;
+	turnstile_open(&rx.turnstile);
+	turnstile_open(&tx.turnstile);
 	for (unsigned i = 0; i < sizeof(frame); i++)
 		frame[i] = (uint8_t)(i * 7 + i / 256);
 	return 0;
@@ -220,19 +221,21 @@ static void *poll_both(void *arg)
 	return NULL;
 }
 
-/* While a gate is closed, the queue is not there: whoever is still inside dies of it. */
-static void nobody_is_inside_a_closed_gate(void **state)
+/* While a turnstile is closed, the queue is not there: whoever is still inside dies of it. */
+static void nobody_is_inside_a_closed_turnstile(void **state)
 {
 	pthread_t lcore;
 
 	must_stop = 0;
 	assert_int_equal(pthread_create(&lcore, NULL, poll_both, NULL), 0);
 	for (unsigned i = 0; i < 2000; i++) {
-		netfront_gate_close(&rx);
-		netfront_gate_close(&tx);
+		turnstile_close(&rx.turnstile);
+		turnstile_close(&tx.turnstile);
 		rx.queue = tx.queue = NULL;
-		netfront_gate_open(&rx, &queue);
-		netfront_gate_open(&tx, &queue);
+		sched_yield();
+		rx.queue = tx.queue = &queue;
+		turnstile_open(&rx.turnstile);
+		turnstile_open(&tx.turnstile);
 	}
 	store_release(&must_stop, 1);
 	pthread_join(lcore, NULL);
@@ -250,7 +253,7 @@ int main(void)
 		WITH_A_PAIR(without_buffers_frames_are_lost_and_counted),
 		WITH_A_PAIR(received_offloads_become_mbuf_flags),
 		WITH_A_PAIR(prepared_packets_hold_the_pseudo_headers_sum),
-		WITH_A_PAIR(nobody_is_inside_a_closed_gate),
+		WITH_A_PAIR(nobody_is_inside_a_closed_turnstile),
 	};
 
 	return cmocka_run_group_tests(tests, start_dpdk, NULL);

@@ -1,0 +1,595 @@
+/*
+ * netback/vif_pmd.c - DPDK driver net_netback of the plugin: a DPDK program serves a vif.
+ *
+ *      --vdev net_netback0,guest=NAME,vif=0     probe: an ethdev without a guest, its link down
+ *      start: the vif is offered, now or when its guest comes; connected: link up, bursts; close: the vif is closed
+ *
+ * The ethdev is the program's; guests of that name come and go behind it. Each has its own connection to the hypervisor, and a thread
+ * that looks after the store and after packets that still borrow a guest's pages.
+ *
+ * Owns     the connection, the thread, the device's queues.
+ * Trusts   dpdk/ethdev_abi.h as far as it has been checked.
+ * Runs in  the program's control thread; everything about the vif in the port's own.
+ * Fails    -errno, with a sentence in DPDK's log.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_kvargs.h>
+#include <rte_log.h>
+#include <rte_malloc.h>
+#include <rte_mempool.h>
+
+#include "dpdk/ethdev_abi.h"
+#include "hv/xenbus.h"
+#include "netback/offload.h"
+#include "netback/vif_keys.h"
+#include "netback/vif_pmd.h"
+
+#define EXT_MBUFS 2047u /* of pages that are out: more than all slots of all queues */
+#define TICK_MS 100
+#define DRAIN_TICKS 20 /* how long close waits for borrowed pages */
+
+RTE_LOG_REGISTER(netback_log, pmd.net.netback, NOTICE);
+#define LOG(level, ...) rte_log(RTE_LOG_##level, netback_log, __VA_ARGS__)
+
+/* Its dev_private: DPDK frees it with the port. */
+struct vif_pmd {
+	struct hv *hv;
+	struct xenbus *xenbus; /* while the thread runs */
+	pthread_t thread;
+	bool has_thread;
+	uint32_t must_end;
+	int wake_fd;
+	char guest[64];    /* the name of the guest, or empty: */
+	unsigned domid;    /* its number */
+	unsigned devid;
+	bool copies_only;
+	uint16_t max_queues;
+	struct rte_ether_addr mac;
+	struct rte_mempool *ext_pool;
+	struct vif_pools pools;
+	bool any_fault;
+	uint32_t is_connected;
+	struct handshake *handshake; /* of the device that is being served */
+	struct vif vif;
+	TAILQ_HEAD(, vif_queue) lingering;
+	struct vif_pmd_queue *rx[VIF_MAX_QUEUES], *tx[VIF_MAX_QUEUES];
+};
+
+static struct vif_pmd *port_of(struct rte_eth_dev *dev)
+{
+	return dev->data->dev_private;
+}
+
+/* ---- the vif, in the port's thread ------------------------------------------------------------------------------------------ */
+
+static int vif_offer(struct handshake *h)
+{
+	static const char *const not_offered[] = {"feature-gso-tcpv4", "feature-gso-tcpv6"};
+	struct vif_pmd *p = h->priv;
+	int err = vif_keys_offer(h, p->max_queues);
+
+	p->handshake = h;
+	for (unsigned i = 0; !err && i < RTE_DIM(not_offered); i++)
+		err = store_client_printf(h->store, STORE_NO_TX, h->own_path, not_offered[i], "0");
+	return err;
+}
+
+static void drop_queues(struct vif_pmd *p)
+{
+	while (p->vif.nr_queues) {
+		struct vif_queue *q = p->vif.queue[--p->vif.nr_queues];
+
+		if (!vif_queue_disconnect(q))
+			TAILQ_INSERT_TAIL(&p->lingering, q, lingering);
+	}
+}
+
+static int make_queues(struct vif_pmd *p, struct handshake *h, const struct vif_wishes *wishes)
+{
+	for (unsigned i = 0; i < wishes->nr_queues; i++) {
+		const char *what;
+		int err = vif_queue_create(h->hv, p->vif.domid, &wishes->keys[i], &wishes->features, &p->pools, &p->vif.stats[i],
+					   &p->vif.queue[i], &what);
+
+		if (err) {
+			handshake_fail(h, "queue %u: %s cannot be used: %s", i, what, strerror(-err));
+			drop_queues(p);
+			return err;
+		}
+		vif_attach(p->vif.queue[i], &p->any_fault);
+		vif_detach(p->vif.queue[i]); /* pages come back from any lcore: always through the ring */
+		p->vif.nr_queues++;
+	}
+	return 0;
+}
+
+/* Each of the program's queues leads somewhere, even if the guest has fewer. */
+static void open_turnstiles(struct vif_pmd *p)
+{
+	unsigned nr = p->vif.nr_queues;
+
+	for (unsigned i = 0; i < p->max_queues; i++) {
+		p->tx[i]->queue = p->vif.queue[i % nr];
+		p->tx[i]->lock = p->max_queues > nr ? &p->tx[i % nr]->own_lock : NULL;
+		turnstile_open(&p->tx[i]->turnstile);
+		if (i >= nr)
+			continue;
+		p->rx[i]->queue = p->vif.queue[i];
+		turnstile_open(&p->rx[i]->turnstile);
+	}
+}
+
+static int vif_connect(struct handshake *h)
+{
+	struct vif_pmd *p = h->priv;
+	struct vif_wishes wishes;
+	int err = vif_keys_read(h, p->max_queues, &wishes);
+
+	if (err)
+		return err;
+	wishes.features.caps &= OFFLOAD_CSUM_IPV4 | OFFLOAD_CSUM_IPV6;
+	wishes.features.copies_only = p->copies_only;
+	wishes.features.is_takeover = h->is_takeover;
+	err = make_queues(p, h, &wishes);
+	if (err)
+		return err;
+	open_turnstiles(p);
+	store_relaxed(&p->is_connected, true);
+	LOG(NOTICE, "%s is connected: %u queues\n", p->vif.name, p->vif.nr_queues);
+	return 0;
+}
+
+static void vif_disconnect(struct handshake *h)
+{
+	struct vif_pmd *p = h->priv;
+
+	store_relaxed(&p->is_connected, false);
+	for (unsigned i = 0; i < p->max_queues; i++) {
+		turnstile_close(&p->rx[i]->turnstile);
+		turnstile_close(&p->tx[i]->turnstile);
+	}
+	drop_queues(p);
+	LOG(NOTICE, "%s is disconnected\n", p->vif.name);
+}
+
+static bool is_ours(struct xenbus *bus, struct vif_pmd *p, domid_t domid, unsigned devid)
+{
+	struct store_client *store = hv_store(xenbus_hv(bus), NULL);
+	char *name = NULL;
+	bool is_it;
+
+	if (devid != p->devid || p->handshake)
+		return false;
+	if (!*p->guest)
+		return domid == p->domid;
+	if (store_client_readf(store, STORE_NO_TX, &name, "/local/domain/%u/name", domid) < 0)
+		return false;
+	is_it = !strcmp(name, p->guest);
+	free(name);
+	return is_it;
+}
+
+static int vif_probe(struct xenbus *bus, domid_t frontend, unsigned devid, const char *path, void **priv)
+{
+	struct vif_pmd *p = xenbus_arg(bus);
+
+	(void)path;
+	if (!is_ours(bus, p, frontend, devid))
+		return -ENODEV; /* somebody else's */
+	p->vif.domid = frontend;
+	p->vif.devid = devid;
+	snprintf(p->vif.name, sizeof(p->vif.name), "vif%u.%u", frontend, devid);
+	*priv = p;
+	return 0;
+}
+
+static void vif_remove(struct xenbus *bus, void *priv)
+{
+	struct vif_pmd *p = priv;
+
+	(void)bus;
+	p->handshake = NULL; /* the next guest of this name may come */
+}
+
+static const struct xenbus_driver vif_driver = {
+	.handshake = {.type = "vif", .is_back = true, .offer = vif_offer, .connect = vif_connect, .disconnect = vif_disconnect},
+	.probe = vif_probe,
+	.remove = vif_remove,
+};
+
+static void look_after_queues(struct vif_pmd *p)
+{
+	struct vif_queue *q, *next;
+
+	for (q = TAILQ_FIRST(&p->lingering); q; q = next) {
+		next = TAILQ_NEXT(q, lingering);
+		TAILQ_REMOVE(&p->lingering, q, lingering);
+		if (!vif_queue_drain(q))
+			TAILQ_INSERT_HEAD(&p->lingering, q, lingering);
+	}
+	for (unsigned i = 0; i < p->vif.nr_queues; i++) {
+		enum vif_fault fault = load_acquire(&p->vif.queue[i]->fault); /* pairs with vif_fail's release */
+
+		if (fault != VIF_FAULT_NONE) {
+			handshake_fail(p->handshake, "queue %u: %s", i, vif_fault_text(fault));
+			return;
+		}
+	}
+}
+
+static void *run_port(void *arg)
+{
+	struct vif_pmd *p = arg;
+
+	while (!load_acquire(&p->must_end)) { /* pairs with end_thread's release */
+		struct pollfd fds[] = {{.fd = xenbus_fd(p->xenbus), .events = POLLIN},
+				       {.fd = p->wake_fd, .events = POLLIN},
+				       {.fd = hv_lost_fd(p->hv), .events = POLLIN}};
+
+		while (xenbus_process(p->xenbus))
+			;
+		look_after_queues(p);
+		if (poll(fds, RTE_DIM(fds), TICK_MS) > 0 && fds[2].revents) {
+			LOG(ERR, "%s: the hypervisor has gone\n", p->vif.name);
+			break;
+		}
+	}
+	xenbus_destroy(p->xenbus);
+	for (unsigned i = 0; i < DRAIN_TICKS && !TAILQ_EMPTY(&p->lingering); i++) {
+		look_after_queues(p);
+		poll(NULL, 0, TICK_MS);
+	}
+	if (!TAILQ_EMPTY(&p->lingering)) /* somebody still reads them: they stay mapped as long as the process lives */
+		LOG(ERR, "%s: packets of the program still lie in the guest's pages\n", p->vif.name);
+	return NULL;
+}
+
+/* Signals are the program's, not this thread's. */
+static int begin_thread(struct vif_pmd *p)
+{
+	sigset_t all, before;
+	int err = xenbus_create(p->hv, &vif_driver, p, &p->xenbus);
+
+	if (err)
+		return err;
+	store_relaxed(&p->must_end, false);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = -pthread_create(&p->thread, NULL, run_port, p);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (err)
+		xenbus_destroy(p->xenbus);
+	p->has_thread = !err;
+	return err;
+}
+
+/* The vif is closed when it returns. */
+static void end_thread(struct vif_pmd *p)
+{
+	if (!p->has_thread)
+		return;
+	store_release(&p->must_end, true);
+	eventfd_write(p->wake_fd, 1);
+	pthread_join(p->thread, NULL);
+	eventfd_read(p->wake_fd, &(eventfd_t){0});
+	p->has_thread = false;
+}
+
+/* ---- the ethdev ------------------------------------------------------------------------------------------------------------- */
+
+static int pmd_configure(struct rte_eth_dev *dev)
+{
+	if (dev->data->nr_rx_queues == dev->data->nr_tx_queues)
+		return 0;
+	LOG(ERR, "%s: as many queues are needed to transmit as to receive\n", dev->data->name);
+	return -EINVAL;
+}
+
+static int pmd_start(struct rte_eth_dev *dev)
+{
+	struct vif_pmd *p = port_of(dev);
+
+	p->max_queues = dev->data->nr_rx_queues;
+	return begin_thread(p);
+}
+
+static int pmd_stop(struct rte_eth_dev *dev)
+{
+	end_thread(port_of(dev));
+	dev->data->dev_link.link_status = RTE_ETH_LINK_DOWN;
+	return 0;
+}
+
+static int pmd_close(struct rte_eth_dev *dev)
+{
+	struct vif_pmd *p = port_of(dev);
+
+	dev->data->mac_addrs = NULL; /* part of dev_private */
+	if (!p->hv)
+		return 0;
+	end_thread(p);
+	if (TAILQ_EMPTY(&p->lingering)) {
+		hv_close(p->hv);
+		rte_mempool_free(p->ext_pool);
+	}
+	close(p->wake_fd);
+	p->hv = NULL;
+	return 0;
+}
+
+static int pmd_link_update(struct rte_eth_dev *dev, int wait)
+{
+	(void)wait;
+	dev->data->dev_link.link_status = load_relaxed(&port_of(dev)->is_connected) ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
+	return 0;
+}
+
+static int pmd_always(struct rte_eth_dev *dev)
+{
+	return 0; /* all that the guest sends is received */
+}
+
+static int pmd_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
+{
+	return 0;
+}
+
+static int pmd_infos(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
+{
+	info->max_rx_pktlen = VIF_MAX_FRAME;
+	info->max_mtu = VIF_MAX_FRAME - RTE_ETHER_HDR_LEN;
+	info->max_rx_queues = info->max_tx_queues = VIF_MAX_QUEUES;
+	info->max_mac_addrs = 1;
+	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	info->rx_desc_lim = (struct rte_eth_desc_lim){.nb_max = VIF_RING_SLOTS * 16, .nb_min = 1, .nb_align = 1};
+	info->tx_desc_lim = info->rx_desc_lim;
+	return 0;
+}
+
+/* An ethdev receives what the guest transmits. */
+static int pmd_stats(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
+{
+	struct vif_pmd *p = port_of(dev);
+
+	for (unsigned i = 0; i < VIF_MAX_QUEUES; i++) {
+		const struct vif_stats *s = &p->vif.stats[i];
+
+		stats->ipackets += stats->q_ipackets[i] = load_relaxed(&s->tx_packets);
+		stats->ibytes += stats->q_ibytes[i] = load_relaxed(&s->tx_bytes);
+		stats->opackets += stats->q_opackets[i] = load_relaxed(&s->rx_packets);
+		stats->obytes += stats->q_obytes[i] = load_relaxed(&s->rx_bytes);
+		stats->rx_nombuf += load_relaxed(&s->tx_drop_no_mbuf);
+		stats->oerrors += load_relaxed(&s->rx_drop_no_request) + load_relaxed(&s->rx_drop_bad_grant) +
+				  load_relaxed(&s->rx_drop_too_long) + (p->tx[i] ? load_relaxed(&p->tx[i]->drop_gso) : 0);
+	}
+	return 0;
+}
+
+static struct vif_pmd_queue *new_queue(struct rte_eth_dev *dev)
+{
+	struct vif_pmd_queue *q = rte_zmalloc("netback", sizeof(*q), RTE_CACHE_LINE_SIZE);
+
+	if (q)
+		q->port_id = dev->data->port_id;
+	return q;
+}
+
+static int pmd_rx_setup(struct rte_eth_dev *dev, uint16_t i, uint16_t nr_desc, unsigned int socket, const struct rte_eth_rxconf *conf,
+			struct rte_mempool *pool)
+{
+	struct vif_pmd *p = port_of(dev);
+
+	p->pools.pool = pool;
+	dev->data->rx_queues[i] = p->rx[i] = new_queue(dev);
+	return p->rx[i] ? 0 : -ENOMEM;
+}
+
+static int pmd_tx_setup(struct rte_eth_dev *dev, uint16_t i, uint16_t nr_desc, unsigned int socket, const struct rte_eth_txconf *conf)
+{
+	struct vif_pmd *p = port_of(dev);
+
+	dev->data->tx_queues[i] = p->tx[i] = new_queue(dev);
+	return p->tx[i] ? 0 : -ENOMEM;
+}
+
+/* The device is stopped: its vif is closed, and nobody else knows the queue. */
+static void pmd_rx_release(struct rte_eth_dev *dev, uint16_t i)
+{
+	rte_free(port_of(dev)->rx[i]);
+	port_of(dev)->rx[i] = NULL;
+	dev->data->rx_queues[i] = NULL;
+}
+
+static void pmd_tx_release(struct rte_eth_dev *dev, uint16_t i)
+{
+	rte_free(port_of(dev)->tx[i]);
+	port_of(dev)->tx[i] = NULL;
+	dev->data->tx_queues[i] = NULL;
+}
+
+static const struct eth_dev_ops pmd_ops = {
+	.dev_configure = pmd_configure,
+	.dev_start = pmd_start,
+	.dev_stop = pmd_stop,
+	.dev_close = pmd_close,
+	.link_update = pmd_link_update,
+	.promiscuous_enable = pmd_always,
+	.promiscuous_disable = pmd_always,
+	.allmulticast_enable = pmd_always,
+	.allmulticast_disable = pmd_always,
+	.mtu_set = pmd_mtu_set,
+	.stats_get = pmd_stats,
+	.dev_infos_get = pmd_infos,
+	.rx_queue_setup = pmd_rx_setup,
+	.rx_queue_release = pmd_rx_release,
+	.tx_queue_setup = pmd_tx_setup,
+	.tx_queue_release = pmd_tx_release,
+};
+
+/* ---- the driver -------------------------------------------------------------------------------------------------------------- */
+
+struct devargs {
+	char guest[64], run_dir[256], platform[16];
+	unsigned domid, vif, copies;
+};
+
+static int take_text(const char *key, const char *value, void *to, size_t room)
+{
+	if (value && *value && strlen(value) < room) {
+		strcpy(to, value);
+		return 0;
+	}
+	LOG(ERR, "%s= is empty or too long\n", key);
+	return -1;
+}
+
+static int take_guest(const char *key, const char *value, void *to)
+{
+	return take_text(key, value, to, sizeof(((struct devargs *)0)->guest));
+}
+
+static int take_run_dir(const char *key, const char *value, void *to)
+{
+	return take_text(key, value, to, sizeof(((struct devargs *)0)->run_dir));
+}
+
+static int take_platform(const char *key, const char *value, void *to)
+{
+	return take_text(key, value, to, sizeof(((struct devargs *)0)->platform));
+}
+
+static int take_number(const char *key, const char *value, void *to)
+{
+	char *end = NULL;
+	unsigned long n = value && *value >= '0' && *value <= '9' ? strtoul(value, &end, 10) : 0;
+
+	if (end && !*end && n <= 65535) {
+		*(unsigned *)to = (unsigned)n;
+		return 0;
+	}
+	LOG(ERR, "%s=%s is not a number from 0 to 65535\n", key, value ? value : "");
+	return -1;
+}
+
+static int parse(const char *text, struct devargs *a)
+{
+	static const char *const keys[] = {"guest", "domid", "vif", "copies", "run_dir", "hv", NULL};
+	struct rte_kvargs *kv = rte_kvargs_parse(text, keys);
+	int err = 0;
+
+	if (!kv) {
+		LOG(ERR, "'%s' cannot be understood; use guest=NAME or domid=N, vif=N, copies=1, run_dir=DIR, hv=PLATFORM\n", text);
+		return -EINVAL;
+	}
+	if (rte_kvargs_process(kv, "guest", take_guest, a->guest) || rte_kvargs_process(kv, "run_dir", take_run_dir, a->run_dir) ||
+	    rte_kvargs_process(kv, "hv", take_platform, a->platform) || rte_kvargs_process(kv, "domid", take_number, &a->domid) ||
+	    rte_kvargs_process(kv, "vif", take_number, &a->vif) || rte_kvargs_process(kv, "copies", take_number, &a->copies)) {
+		err = -EINVAL;
+	} else if (!*a->guest && !a->domid) {
+		LOG(ERR, "'%s' names no guest; use guest=NAME or domid=N\n", text);
+		err = -EINVAL;
+	}
+	rte_kvargs_free(kv);
+	return err;
+}
+
+static int open_port(struct vif_pmd *p, const char *name, const struct devargs *a)
+{
+	char why[HV_WHY_BYTES] = "", pool[RTE_MEMZONE_NAMESIZE];
+	const struct hv_options opt = {.platform = *a->platform ? a->platform : NULL, .run_dir = *a->run_dir ? a->run_dir : NULL, .why = why};
+	int err;
+
+	TAILQ_INIT(&p->lingering);
+	snprintf(p->guest, sizeof(p->guest), "%s", a->guest);
+	p->domid = a->domid;
+	p->devid = a->vif;
+	p->copies_only = a->copies != 0;
+	rte_eth_random_addr(p->mac.addr_bytes);
+	snprintf(pool, sizeof(pool), "ext_%.20s", name);
+	p->ext_pool = p->pools.ext_pool = rte_pktmbuf_pool_create(pool, EXT_MBUFS, 0, 0, 0, SOCKET_ID_ANY);
+	if (!p->ext_pool)
+		return -ENOMEM;
+	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = p->wake_fd < 0 ? -errno : hv_open_dom0(&opt, &p->hv);
+	if (!err)
+		return 0;
+	LOG(ERR, "%s\n", *why ? why : strerror(-err));
+	rte_mempool_free(p->ext_pool);
+	if (p->wake_fd >= 0)
+		close(p->wake_fd);
+	return err;
+}
+
+static void fill_device(struct rte_eth_dev *dev, struct rte_vdev_device *vdev)
+{
+	dev->data->mac_addrs = &port_of(dev)->mac;
+	dev->data->dev_link.link_speed = RTE_ETH_SPEED_NUM_10G;
+	dev->data->dev_link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
+	dev->data->numa_node = vdev->device.numa_node;
+	dev->device = &vdev->device;
+	dev->dev_ops = &pmd_ops;
+	dev->rx_pkt_burst = vif_pmd_rx;
+	dev->tx_pkt_burst = vif_pmd_tx;
+}
+
+static int pmd_probe(struct rte_vdev_device *vdev)
+{
+	const struct rte_devargs *given = vdev->device.devargs;
+	struct devargs a = {0};
+	struct rte_eth_dev *dev;
+	int err = ethdev_abi_is_known() ? turnstile_init() : -ENOTSUP;
+
+	if (err) {
+		LOG(ERR, "%s\n", err == -ENOTSUP ? "this DPDK is not 22.11, for which the driver was made" :
+						   "this kernel has no membarrier");
+		return err;
+	}
+	err = parse(given && given->args ? given->args : "", &a);
+	if (err)
+		return err;
+	dev = rte_eth_dev_allocate(vdev->device.name);
+	if (!dev)
+		return -ENOSPC;
+	dev->data->dev_private = ethdev_abi_fits(dev) ? rte_zmalloc("net_netback", sizeof(struct vif_pmd), RTE_CACHE_LINE_SIZE) : NULL;
+	err = dev->data->dev_private ? open_port(port_of(dev), vdev->device.name, &a) : -ENOMEM;
+	if (err) {
+		rte_eth_dev_release_port(dev); /* frees dev_private */
+		return err;
+	}
+	fill_device(dev, vdev);
+	rte_eth_dev_probing_finish(dev);
+	return 0;
+}
+
+static int pmd_remove(struct rte_vdev_device *vdev)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_allocated(vdev->device.name);
+
+	if (!dev)
+		return 0;
+	if (dev->data->dev_private)
+		pmd_close(dev);
+	return rte_eth_dev_release_port(dev);
+}
+
+static struct rte_vdev_driver pmd_driver = {
+	.driver = {.name = "net_netback"},
+	.probe = pmd_probe,
+	.remove = pmd_remove,
+};
+
+/* The plugin is loaded before the buses look for devices. */
+RTE_INIT(vif_pmd_register)
+{
+	rte_vdev_register(&pmd_driver);
+}
