@@ -226,9 +226,13 @@ static void begin_anew(struct blkfront *bf)
 	bf->handshake.gone = frontbus_start(bf->bus, &bf->handshake, &blkfront_driver, bf->path, bf) < 0;
 }
 
+/* A device that may begin anew is not over while it closes: that comes first. */
 static bool has_ended(const struct blkfront *bf)
 {
-	return bf->bus->is_lost || frontbus_is_over(&bf->handshake) || (bf->bus->is_stopping && !bf->handshake.connected);
+	const struct handshake *h = &bf->handshake;
+	bool is_between = bf->opt.reconnects && !h->failed && h->own == XenbusStateClosing;
+
+	return bf->bus->is_lost || (frontbus_is_over(h) && !is_between) || (bf->bus->is_stopping && !h->connected);
 }
 
 static void end(struct blkfront *bf)
@@ -248,7 +252,7 @@ bool blkfront_pump(struct blkfront *bf)
 	blkfront_check(bf);
 	if (may_begin_anew(bf))
 		begin_anew(bf);
-	if (has_ended(bf) && bf->handshake.own != XenbusStateClosing)
+	if (has_ended(bf))
 		end(bf);
 	return !bf->is_over;
 }
