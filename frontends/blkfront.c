@@ -230,7 +230,7 @@ static void begin_anew(struct blkfront *bf)
 static bool has_ended(const struct blkfront *bf)
 {
 	const struct handshake *h = &bf->handshake;
-	bool is_between = bf->opt.reconnects && !h->failed && h->own == XenbusStateClosing;
+	bool is_between = bf->opt.reconnects && !h->failed && !h->gone && h->own == XenbusStateClosing;
 
 	return bf->bus->is_lost || (frontbus_is_over(h) && !is_between) || (bf->bus->is_stopping && !h->connected);
 }
