@@ -22,6 +22,7 @@ import time
 HERE = os.path.dirname(os.path.realpath(__file__))
 BUILD = os.path.dirname(HERE)
 TOOLS = os.path.join(BUILD, 'tools')
+PLUGIN = os.path.join(TOOLS, 'librte_net_sluice.so')
 TOLERANCE = 1.2
 ATTEMPTS = 3  # for each round that counts
 HUGE_MIB = 1024
@@ -68,15 +69,14 @@ def until(seconds, condition, what):
     return found
 
 
-def plugin():
-    """Our DPDK drivers, or None where they are not built."""
-    found = glob.glob(os.path.join(BUILD, '*', 'librte_net_sluice.so'))
-    return found[0] if found else None
-
-
-def has_driver(path, name):
-    with open(path, 'rb') as f:
-        return name.encode() + b'\0' in f.read()
+def drivers():
+    """Which of our DPDK drivers this build has."""
+    try:
+        with open(PLUGIN, 'rb') as f:
+            text = f.read()
+    except OSError:
+        return []
+    return [name for name in ('net_netfront', 'net_netback') if name.encode() + b'\0' in text]
 
 
 def vhost(lab, n=0, packed=False):
@@ -229,6 +229,7 @@ class Lab:
         self.dir = tempfile.mkdtemp(prefix='sluice-bench-')
         self.env = dict(os.environ, SLUICE_RUN_DIR=self.dir)
         self.processes, self.domains = [], []
+        self.plugin_dir = None
         self.huge_dir, self.has_huge = os.path.join(self.dir, 'huge'), False
 
     def __enter__(self):
@@ -245,6 +246,8 @@ class Lab:
             subprocess.run(['umount', self.huge_dir], check=False)
             self.add_huge(-HUGE_MIB // 2)
         shutil.rmtree(self.dir, ignore_errors=True)
+        if self.plugin_dir:
+            shutil.rmtree(self.plugin_dir, ignore_errors=True)
 
     @staticmethod
     def add_huge(nr):
@@ -279,6 +282,13 @@ class Lab:
         while self.processes:
             self.processes.pop().end()
         self.domains = []
+
+    def plugin(self):
+        """Our drivers, where DPDK takes plugins from: not from below a folder that everybody may write to, as /tmp."""
+        if not self.plugin_dir:
+            self.plugin_dir = tempfile.mkdtemp(prefix='sluice-bench-', dir='/run')
+            shutil.copy(PLUGIN, self.plugin_dir)
+        return os.path.join(self.plugin_dir, os.path.basename(PLUGIN))
 
     # ---- a Sluice system
 

@@ -16,7 +16,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-from net_lab import MACS, Crashed, Failed, Testpmd, has_driver, main, plugin, report, say, vhost
+from net_lab import MACS, Crashed, Failed, Testpmd, drivers, main, report, say, vhost
 
 HOST_MODE = {'g2b': 'rxonly', 'b2g': 'txonly', 'loop': 'io'}
 GUEST_MODE = {'g2b': 'txonly', 'b2g': 'rxonly', 'loop': 'io'}
@@ -63,14 +63,14 @@ def peer_sample(lab, kind, direction, size, seconds):
 
 def our_end(lab, name, cpu, vdevs, words):
     """A testpmd with our drivers."""
-    return Testpmd(lab, name, lab.cpus[cpu], 'own', vdevs, words, OUR_DESCRIPTORS, plugin())
+    return Testpmd(lab, name, lab.cpus[cpu], 'own', vdevs, words, OUR_DESCRIPTORS, lab.plugin())
 
 
 def our_sample(lab, direction, size, seconds):
     lab.start('sluiced')
     lab.domain('bench')
-    host = our_end(lab, 'host', 0, [f'net_netback0,run_dir={lab.dir}'], app(HOST_MODE[direction], size))
-    guest = our_end(lab, 'guest', 1, [f'net_netfront0,attach=bench,run_dir={lab.dir}'], app(GUEST_MODE[direction], size))
+    host = our_end(lab, 'host', 0, [f'net_netback0,guest=bench,vif=0,run_dir={lab.dir}'], app(HOST_MODE[direction], size))
+    guest = our_end(lab, 'guest', 1, [f'net_netfront0,attach=bench,vif=0,run_dir={lab.dir}'], app(GUEST_MODE[direction], size))
     return transfer(host, guest, direction, seconds)
 
 
@@ -97,7 +97,7 @@ def peer_vif2vif(lab, size, seconds):
 def our_vif2vif(lab, size, seconds):
     lab.start('sluiced')
     lab.start('sluice-netback', '--lcore', str(lab.cpus[0]), '--busy-poll', '1000')
-    vdevs = [f'net_netfront{n},attach={lab.domain(f"bench{n}")},run_dir={lab.dir}' for n in (0, 1)]
+    vdevs = [f'net_netfront{n},attach={lab.domain(f"bench{n}")},vif=0,run_dir={lab.dir}' for n in (0, 1)]
     return both_ways(our_end(lab, 'guest', 1, vdevs, crosswise(size)), seconds)
 
 
@@ -136,18 +136,17 @@ def guarded(measure, *args):
 
 
 def measure_all(lab, args):
-    path = plugin()
-    drivers = [d for d in ('net_netfront', 'net_netback') if path and has_driver(path, d)]
-    if len(drivers) < 2:
-        say(f'this build has no librte_net_sluice.so with net_netfront and net_netback (only: {" ".join(drivers) or "none"}): '
+    ours = drivers()
+    if len(ours) < 2:
+        say(f'this build has no librte_net_sluice.so with net_netfront and net_netback (it has: {" ".join(ours) or "none"}): '
             'peers only, where it takes both')
     status = 0
     for size in SIZES:
         for direction in HOST_MODE:
             if args.only in f'net.{direction}.{size}':
-                status |= guarded(measure_pair, lab, args, direction, size, len(drivers) == 2)
+                status |= guarded(measure_pair, lab, args, direction, size, len(ours) == 2)
         if args.only in f'net.vif2vif.{size}':
-            status |= guarded(measure_vif2vif, lab, args, size, 'net_netfront' in drivers)
+            status |= guarded(measure_vif2vif, lab, args, size, 'net_netfront' in ours)
     return status
 
 
