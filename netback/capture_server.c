@@ -22,7 +22,6 @@
 #include <rte_cycles.h>
 
 #include "hv/clock.h"
-#include "hv/local_platform.h"
 #include "hv/log.h"
 #include "netback/capture_request.h"
 #include "netback/netback_priv.h"
@@ -355,27 +354,6 @@ void capture_server_forget_port(struct capture_server *server, const struct brid
 
 /* ---- the socket ------------------------------------------------------------------------------------------------- */
 
-/* In sluiced's directory; under Xen, where there is no sluiced, in the same place, made here. */
-static int address_make(const struct hv *hv, struct sockaddr_un *address)
-{
-	char dir[sizeof(address->sun_path)];
-	int err;
-
-	if (strcmp(hv_platform(hv), "local") == 0) {
-		err = (size_t)snprintf(dir, sizeof(dir), "%s", hv_run_dir(hv)) >= sizeof(dir) ? -ENAMETOOLONG : 0;
-	} else {
-		err = local_platform_run_dir(NULL, dir, sizeof(dir));
-		if (!err && mkdir(dir, 0755) < 0 && errno != EEXIST)
-			err = -errno;
-	}
-	if (err)
-		return err;
-	address->sun_family = AF_UNIX;
-	if ((size_t)snprintf(address->sun_path, sizeof(address->sun_path), "%s/" CAPTURE_SOCKET, dir) >= sizeof(address->sun_path))
-		return -ENAMETOOLONG;
-	return 0;
-}
-
 static int socket_open(struct capture_server *server)
 {
 	int err;
@@ -416,8 +394,11 @@ int capture_server_create(struct netback *nb, struct capture_server **out)
 	server->begin_tsc = rte_rdtsc();
 	server->begin_ns = clock_now_ns();
 	TAILQ_INIT(&server->sessions);
-	err = address_make(nb->hv, &server->address);
-	if (!err)
+	server->address.sun_family = AF_UNIX;
+	if ((size_t)snprintf(server->address.sun_path, sizeof(server->address.sun_path), "%s/" CAPTURE_SOCKET, hv_run_dir(nb->hv)) >=
+	    sizeof(server->address.sun_path))
+		err = -ENAMETOOLONG;
+	else
 		err = socket_open(server);
 	if (err) {
 		free(server);
