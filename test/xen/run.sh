@@ -20,8 +20,10 @@ cache=$(readlink -f "$build")/xen
 logs=$cache/logs
 token=rig$RANDOM$RANDOM$RANDOM
 full=no
-# Of one boot, in seconds: what comes before the first case and after the last.
-boot_seconds=90
+# Two emulated machines at a time, where there are two processors and memory for them: XEN_JOBS=1 makes it one.
+jobs=${XEN_JOBS:-$(($(nproc) > 1 ? 2 : 1))}
+# Of one boot, in seconds: what may come before the first case and after the last.
+boot_seconds=120
 
 skip() {
 	echo "skipped: $*"
@@ -57,16 +59,22 @@ cases_of_boot() {
 	done
 }
 
-# ---- one boot ---------------------------------------------------------------------------------------------------------
+# ---- boots -------------------------------------------------------------------------------------------------------------
 
-qemu_pid=''
+declare -A boot_pid=() boot_cases=() boot_until=() boot_shown=() # of each boot that runs
+
 end_qemu() {
-	[ -n "$qemu_pid" ] || return 0
-	kill -KILL "$qemu_pid" 2>/dev/null
-	wait "$qemu_pid" 2>/dev/null
-	qemu_pid=''
+	kill -KILL "${boot_pid[$1]}" 2>/dev/null
+	wait "${boot_pid[$1]}" 2>/dev/null
+	unset "boot_pid[$1]"
 }
-trap end_qemu EXIT
+end_all() {
+	local boot
+	for boot in "${!boot_pid[@]}"; do
+		end_qemu "$boot"
+	done
+}
+trap end_all EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -75,12 +83,12 @@ trap 'exit 143' TERM
 start_qemu() {
 	local boot=$1 cases=$2 xen_arguments
 	xen_arguments="console=com1 com1=115200,8n1 dom0_mem=704M,max:704M dom0_max_vcpus=1 loglvl=info guest_loglvl=info noreboot spec-ctrl=eager-fpu"
-	xen_arguments+=" $(sed -n "s/^# $boot: *//p" "$rig/boots.txt" 2>/dev/null)"
-	setpriv --pdeathsig KILL qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max,-smap -m 1500M -smp 1 -nodefaults -display none -no-reboot \
-		-serial "file:$logs/$boot.console" -serial "file:$logs/$boot.words" -kernel "$cache/images/xen" -append "$xen_arguments" \
+	setpriv --pdeathsig KILL qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max,-smap -m 1500M -smp 1 \
+		-nodefaults -display none -no-reboot -serial "file:$logs/$boot.console" -serial "file:$logs/$boot.words" \
+		-kernel "$cache/images/xen" -append "$xen_arguments" \
 		-initrd "$cache/images/vmlinux console=hvc0 sluice.token=$token sluice.full=$full sluice.cases=$cases,$cache/images/domain0.cpio" \
 		</dev/null >"$logs/$boot.qemu" 2>&1 &
-	qemu_pid=$!
+	boot_pid[$boot]=$!
 }
 
 # The words of one case: what came between its begin and its end.
@@ -114,9 +122,9 @@ show_verdicts() {
 	local boot=$1 mark end name status seconds nr=0
 	while read -r mark end name status seconds; do
 		nr=$((nr + 1))
-		[ $nr -gt $shown ] && show_verdict "$boot" "$name" "$status" "$seconds"
+		[ $nr -gt "${boot_shown[$boot]}" ] && show_verdict "$boot" "$name" "$status" "$seconds"
 	done < <(grep -a "^$token end .* [0-9.]*$" "$logs/$boot.words" 2>/dev/null)
-	shown=$nr
+	boot_shown[$boot]=$nr
 }
 
 # Nothing of what ran may have crashed, whatever the cases say.
@@ -130,33 +138,52 @@ check_console() {
 	failed=$((failed + 1))
 }
 
-# run_boot BOOT CASE...: prints a line for each case as it ends.
-run_boot() {
-	local boot=$1 limit=$boot_seconds name seconds until shown=0
+begin_boot() {
+	local boot=$1 limit=$boot_seconds name seconds
 	shift
+	rm -f "$logs/$boot".*
 	for name in "$@"; do
 		seconds=$(case_key "$name" limit)
 		limit=$((limit + ${seconds:-60}))
 		rm -f "$logs/$name.log"
 	done
-	rm -f "$logs/$boot".*
+	boot_cases[$boot]="$*"
+	boot_shown[$boot]=0
+	boot_until[$boot]=$((SECONDS + limit))
 	start_qemu "$boot" "$(tr ' ' + <<<"$*")"
-	until=$((SECONDS + limit))
-	while kill -0 $qemu_pid 2>/dev/null; do
-		if [ $SECONDS -ge $until ]; then
-			echo "boot $boot did not end within $limit s"
-			end_qemu
-			break
-		fi
-		show_verdicts "$boot"
-		sleep 0.3
-	done
-	end_qemu
+}
+
+# A look at a boot that runs; at its end, what it owes.
+look_at_boot() {
+	local boot=$1 name is_over=no
+	kill -0 "${boot_pid[$boot]}" 2>/dev/null || is_over=yes
+	if [ $is_over = no ] && [ $SECONDS -ge "${boot_until[$boot]}" ]; then
+		echo "boot $boot does not end: ended by force"
+		is_over=yes
+	fi
 	show_verdicts "$boot"
-	for name in "$@"; do
+	[ $is_over = yes ] || return 0
+	end_qemu "$boot"
+	for name in ${boot_cases[$boot]}; do
 		[ -e "$logs/$name.log" ] || show_verdict "$boot" "$name" failed -
 	done
 	check_console "$boot"
+}
+
+# run_boots BOOT...: as many at a time as there are processors for.
+run_boots() {
+	local boot
+	while [ $# -gt 0 ] || [ ${#boot_pid[@]} -gt 0 ]; do
+		while [ $# -gt 0 ] && [ ${#boot_pid[@]} -lt "$jobs" ]; do
+			# shellcheck disable=SC2046
+			begin_boot "$1" $(cases_of_boot "$1" "${chosen[@]}")
+			shift
+		done
+		sleep 0.3
+		for boot in "${!boot_pid[@]}"; do
+			look_at_boot "$boot"
+		done
+	done
 }
 
 # ---- all of it --------------------------------------------------------------------------------------------------------
@@ -197,9 +224,7 @@ images_prepare "$cache" "$build" || {
 }
 echo "the images are made after $((SECONDS - start)) s"
 printf '%-28s %-8s %6s\n' case result seconds
-for boot in $(boots_of "${chosen[@]}"); do
-	mapfile -t cases < <(cases_of_boot "$boot" "${chosen[@]}")
-	run_boot "$boot" "${cases[@]}"
-done
+# shellcheck disable=SC2046
+run_boots $(boots_of "${chosen[@]}")
 echo "xen: $passed passed, $failed failed, $skipped skipped in $((SECONDS - start)) s"
-[ $failed -eq 0 ]
+[ $failed -eq 0 ] && [ $((passed + skipped)) -gt 0 ]

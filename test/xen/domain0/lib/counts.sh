@@ -1,44 +1,47 @@
 # test/xen/domain0/lib/counts.sh - what a load costs Domain-0: calls of the kernel's functions through which every back end, ours or Linux's,
 # reaches Xen. Seconds mean nothing under emulation, counts do.
 #
-# Each probe is a kprobe with a histogram by program, so that xenstored and xenconsoled can be left out.
+# Each probe is a kprobe with a histogram by program. The drivers for user space are counted without the toolstack's processes.
 
 tracing=/sys/kernel/tracing
 
-# function, the register that holds how many grants it is about (System V order), and what is counted.
+# function, and the register that holds how many grants it is about (System V order; "-": it is about none).
 probes='
-gnttab_batch_copy si copy
-gnttab_map_refs cx map
-gnttab_unmap_refs cx unmap
-notify_remote_via_irq di kernel-notify
-gntdev_ioctl si gntdev-call
-evtchn_ioctl si evtchn-call
-evtchn_write dx evtchn-call
-evtchn_interrupt di event
-xen_blkif_be_int di event
-xenvif_interrupt di event
-xenvif_tx_interrupt di event
-xenvif_rx_interrupt di event
-xenvif_ctrl_irq_fn di event
+gnttab_batch_copy si
+gnttab_map_refs cx
+gnttab_unmap_refs cx
+notify_remote_via_irq -
+gntdev_ioctl -
+evtchn_ioctl -
+evtchn_write -
+evtchn_read -
+xen_blkif_be_int -
+xenvif_interrupt -
+xenvif_tx_interrupt -
+xenvif_rx_interrupt -
 '
+evtchn_notify=$((0x44504)) # IOCTL_EVTCHN_NOTIFY
 
 counts_setup() {
-	local function register
+	local function register condition
 	[ ! -d $tracing/events/rig ] || return 0
-	while read -r function register _; do
+	while read -r function register; do
 		[ -n "$function" ] || continue
+		[ "$register" = - ] && register=si
+		condition=
+		[ "$function" = evtchn_ioctl ] && condition=" if n == $evtchn_notify"
 		echo "p:rig/$function $function n=%$register:u32" >>$tracing/kprobe_events 2>/dev/null || continue
-		echo 'hist:keys=common_pid.execname:vals=n' >"$tracing/events/rig/$function/trigger" || fail "$function cannot be counted"
+		echo "hist:keys=common_pid.execname:vals=n$condition" >"$tracing/events/rig/$function/trigger" || fail "$function cannot be counted"
 	done <<<"$probes"
 }
 
-# Every line: function, calls, sum of n; of whoever is not a toolstack process.
+# Every line: function, calls, sum of n.
 counts_read() {
 	local function file
 	for file in "$tracing"/events/rig/*/hist; do
 		function=${file%/hist}
 		sed -nE 's/^\{ common_pid: ([^ ]+) .*hitcount: *([0-9]+) *n: *([0-9]+).*/\1 \2 \3/p' "$file" |
-			awk -v f="${function##*/}" '$1 !~ /^(xenstore|xenconsole|xl|xen-agent)/ {c += $2; n += $3} END {print f, c + 0, n + 0}'
+			awk -v f="${function##*/}" 'f !~ /^evtchn_/ || $1 !~ /^(xenstore|xenconsole|xl|xen-agent)/ {c += $2; n += $3} END {print f, c + 0, n + 0}'
 	done
 }
 
@@ -62,7 +65,7 @@ counts_of() {
 			figure("map_calls", c["gnttab_map_refs"]); figure("maps", s["gnttab_map_refs"])
 			figure("unmap_calls", c["gnttab_unmap_refs"]); figure("unmaps", s["gnttab_unmap_refs"])
 			figure("notifications", c["notify_remote_via_irq"] + c["evtchn_ioctl"])
-			figure("events", c["evtchn_interrupt"] + c["xen_blkif_be_int"] + c["xenvif_interrupt"] + c["xenvif_tx_interrupt"] + c["xenvif_rx_interrupt"])
-			figure("system_calls", c["gntdev_ioctl"] + c["evtchn_ioctl"] + c["evtchn_write"])
+			figure("events", c["evtchn_read"] + c["xen_blkif_be_int"] + c["xenvif_interrupt"] + c["xenvif_tx_interrupt"] + c["xenvif_rx_interrupt"])
+			figure("driver_calls", c["gntdev_ioctl"] + c["evtchn_ioctl"] + c["evtchn_write"] + c["evtchn_read"])
 		}' "$RIG_KEEP/counts.before" "$RIG_KEEP/counts.after"
 }
