@@ -178,6 +178,28 @@ static void each_feature_is_used_when_both_ends_have_it(void **state)
 	}
 }
 
+static void a_back_end_that_the_toolstack_distrusts_sees_only_the_data(void **state)
+{
+	static const struct offer o = {.order = "0"};
+
+	for (unsigned trusted = 0; trusted < 2; trusted++) {
+		struct blkfront *bf;
+		void *page;
+		char dir[64];
+
+		snprintf(dir, sizeof(dir), "/local/domain/%u/device/vbd/%u", domid, DEVID);
+		assert_int_equal(store_client_printf(hv_store(box.dom0, NULL), STORE_NO_TX, dir, "trusted", "%u", trusted), 0);
+		begin(serve, &o);
+		bf = open_disk(NULL);
+		assert_int_equal(bf->queue[0].ring.is_pool_only, !trusted);
+		assert_int_equal(hv_pages_alloc(guest, 1, &page), 0);
+		use_queue(bf, 0, page, 8);
+		assert_int_equal(bf->queue[0].ring.count.copied_bytes, trusted ? 0 : 8192);
+		close_disk(bf);
+		hv_pages_free(guest, page, 1);
+	}
+}
+
 static void flush_barrier_and_discard_do_what_is_offered(void **state)
 {
 	static const struct {
@@ -472,6 +494,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_A_BOX(each_feature_is_used_when_both_ends_have_it),
+		IN_A_BOX(a_back_end_that_the_toolstack_distrusts_sees_only_the_data),
 		IN_A_BOX(flush_barrier_and_discard_do_what_is_offered),
 		IN_A_BOX(a_disk_of_large_sectors_takes_whole_ones),
 		IN_A_BOX(a_disk_changes_its_size_while_it_is_used),
