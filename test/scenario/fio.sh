@@ -19,7 +19,7 @@ job() {
 	done
 	shift 2
 	in_system create -q "$system_dir/fio.cfg" memory=96 "vcpus=${vcpus:-1}" "disk=[${disks%,}]" || fail "$what: a domain to attach to"
-	timeout 60 fio --ioengine="external:$engine" --thread=1 --sluice_attach=fio --sluice_run_dir="$system_run_dir" --minimal \
+	timeout 60 fio --ioengine="external:$engine" --thread=1 --sluice_attach=fio --sluice_run_dir="$system_run_dir" --minimal --verify_state_save=0 \
 		--verify_fatal=1 --max_latency=20s "$@" >"$system_dir/fio.out" 2>&1 || fail "$what: $(tail -n 5 "$system_dir/fio.out")"
 	holds "$what"
 	system_until 10 domain_gone || fail "the domain ends with fio"

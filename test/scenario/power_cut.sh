@@ -12,7 +12,7 @@ truncate -s 16M "$system_dir/disk.img"
 in_system create -q "$system_dir/load.cfg" "disk=['format=raw,vdev=xvda,access=rw,target=$system_dir/disk.img']" || fail "a domain"
 # Every block is written once, at a pace that leaves time for the cuts, a flush every 16; then all are read and checked.
 timeout 90 fio --ioengine="external:$engine" --thread=1 --sluice_attach=load --sluice_run_dir="$system_run_dir" --name=load \
-	--filename=xvda --rw=randwrite --bs=4k --iodepth=16 --rate_iops=1500 --fsync=16 --verify=crc32c --verify_fatal=1 \
+	--filename=xvda --rw=randwrite --bs=4k --iodepth=16 --rate_iops=1500 --fsync=16 --verify=crc32c --verify_fatal=1 --verify_state_save=0 \
 	>"$system_dir/fio.out" 2>&1 &
 load=$!
 system_until 10 is_connected vbd load 51712 || fail "the disk connects"

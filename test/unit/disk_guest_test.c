@@ -99,8 +99,8 @@ static void *work(void *arg)
 	uint8_t *data = w->has_own_memory ? malloc(65536) : disk_guest_alloc(w->g, 65536);
 
 	for (unsigned round = 0; round < 300; round++) {
-		struct blkfront_request req = {.op = BLKIF_OP_WRITE, .sector = w->q->index * 4096u + round * 8, .nr_sectors = 1 + round % 128,
-					       .data = data};
+		struct blkfront_request req = {.op = BLKIF_OP_WRITE, .sector = w->q->index * 4096u + round * 8,
+					       .nr_sectors = 1 + round % 128, .data = data};
 
 		memset(data, (int)round, 65536);
 		w->wrong += run(w->q, &req) != 0;
