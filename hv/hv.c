@@ -76,7 +76,7 @@ void hv_pages_free(struct hv *hv, void *pages, unsigned nr)
 
 uint32_t hv_frame_of(struct hv *hv, const void *p)
 {
-	return hv->ops->frame_of(hv, p);
+	return hv->ops->frame_of ? hv->ops->frame_of(hv, p) : UINT32_MAX;
 }
 
 struct grant_table *hv_grants(struct hv *hv)

@@ -87,7 +87,7 @@ struct store_client *hv_store(struct hv *hv, int *err);
 /* nr pages of own RAM, contiguous here and in frame numbers, zeroed. -ENOMEM. */
 int hv_pages_alloc(struct hv *hv, unsigned nr, void **pages);
 void hv_pages_free(struct hv *hv, void *pages, unsigned nr);
-/* The frame number to put into a grant for the page at p. */
+/* The frame number to put into a grant for the page at p; UINT32_MAX: no page of this domain's own RAM. */
 uint32_t hv_frame_of(struct hv *hv, const void *p);
 /* This domain's grant table, for granting pages of one's own choice one by one. NULL on platforms that cannot (Xen user space). */
 struct grant_table *hv_grants(struct hv *hv);
@@ -114,7 +114,7 @@ void hv_notify(struct hv *hv, evtchn_port_t port);
 
 /*
  * The fd to poll for this port: readable when an event came. In Domain-0 each port has its own; in a guest all ports of a
- * vcpu share one. The fd is the hv's.
+ * vcpu share one (under Xen, all ports do). The fd is the hv's.
  */
 int hv_event_fd(struct hv *hv, evtchn_port_t port);
 /*

@@ -93,6 +93,7 @@ static void platform_says_what_it_is_and_has_not(void **state)
 	assert_null(hv_peer_ram_epoch(peer));
 	assert_null(hv_grants(hv));
 	assert_int_equal(hv_pages_alloc(hv, 1, &pages), -EOPNOTSUPP);
+	assert_true(hv_frame_of(hv, &pages) == UINT32_MAX);
 	assert_int_equal(hv_evtchn_bind_ipi(hv, 0, &port), -EOPNOTSUPP);
 	assert_int_equal(hv_evtchn_bind_pirq(hv, 0, &port), -EOPNOTSUPP);
 	assert_int_equal(hv_evtchn_mask(hv, 1), -EOPNOTSUPP);
