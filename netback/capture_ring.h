@@ -22,7 +22,7 @@
 #include "rings/atomics.h"
 #include "rings/types.h"
 
-#define CAPTURE_RING_MIN_BYTES (64u << 10)
+#define CAPTURE_RING_MIN_BYTES (128u << 10) /* the longest packet has room */
 #define CAPTURE_RING_MAX_BYTES (1u << 30)
 
 /* The first page. B: the back end writes, R: the reader. */

@@ -337,6 +337,8 @@ static int write_capture(struct capture_client *c, const struct capture_options 
 	/* A reader that has seen enough, or a signal during a write: the end that was wanted. */
 	if (err && err != -EPIPE && err != -EINTR)
 		return cmd_fail("%s cannot be written: %s", o->file, strerror(-err));
+	if (err)
+		strcpy(c->why, "the reader stopped, so not all of them were written");
 	return 0;
 }
 

@@ -7,12 +7,15 @@
 #include "tools/pcapng.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #define BUFFER_BYTES (256u << 10)
+#define GIVE_UP_MS 500
 #define BLOCK_MAX_BYTES 1024u /* of a block, without a packet's bytes */
 
 enum { BLOCK_SECTION = 0x0a0d0d0a, BLOCK_INTERFACE = 1, BLOCK_STATISTICS = 5, BLOCK_PACKET = 6 };
@@ -73,15 +76,30 @@ static void add_text_option(struct block *b, uint16_t code, const char *text)
 	add_option(b, code, text, len < room ? len : room);
 }
 
+/* How much may be written without waiting for ever. After a signal no more than a pipe surely takes, and none if it takes none. */
+static size_t writable_bytes(const struct pcapng *p, size_t bytes)
+{
+	struct pollfd fd = {.fd = p->fd, .events = POLLOUT};
+
+	if (!*p->must_stop)
+		return bytes;
+	if (poll(&fd, 1, GIVE_UP_MS) != 1)
+		return 0;
+	return bytes < PIPE_BUF ? bytes : PIPE_BUF;
+}
+
 static int write_all(struct pcapng *p, const uint8_t *data, size_t bytes)
 {
 	while (bytes && !p->err) {
-		ssize_t n = write(p->fd, data, bytes);
+		size_t len = writable_bytes(p, bytes);
+		ssize_t n = len ? write(p->fd, data, len) : 0;
 
-		if (n >= 0) {
+		if (!len) {
+			p->err = -EINTR;
+		} else if (n >= 0) {
 			data += n;
 			bytes -= (size_t)n;
-		} else if (errno != EINTR || *p->must_stop) {
+		} else if (errno != EINTR) {
 			p->err = -errno;
 		}
 	}

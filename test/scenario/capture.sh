@@ -58,7 +58,7 @@ def connected():
     s.connect(sys.argv[1])
     s.settimeout(10)
     return s
-def request(vif=sys.argv[2].encode(), magic=0x31434c53, directions=3, snap=100, ring=1 << 16, insns=(), to=b'', nr=None):
+def request(vif=sys.argv[2].encode(), magic=0x31434c53, directions=3, snap=100, ring=1 << 17, insns=(), to=b'', nr=None):
     nr = len(insns) if nr is None else nr
     return struct.pack('=IIIIQII64s64s', magic, directions, 0xffffffff, snap, 0, ring, nr, vif, to) + b''.join(insns)
 silent = [connected() for _ in range(3)]

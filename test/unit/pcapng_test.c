@@ -163,12 +163,32 @@ static void a_write_that_fails_is_told_now_and_ever_after(void **state)
 	close(fd);
 }
 
+static void after_a_signal_a_pipe_that_nobody_reads_is_given_up(void **state)
+{
+	static const volatile sig_atomic_t stops = 1;
+	static uint8_t bytes[60000];
+	struct pcapng_packet packet = {.bytes = sizeof(bytes), .frame_bytes = sizeof(bytes)};
+	struct pcapng p;
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(pcapng_begin(&p, fds[1], &stops, &vif), 0);
+	assert_int_equal(pcapng_flush(&p), 0); /* what a pipe takes is still written */
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(pcapng_put(&p, &packet, bytes), 0);
+	assert_int_equal(pcapng_flush(&p), -EINTR);
+	pcapng_finish(&p);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(libpcap_reads_what_was_written),
 		cmocka_unit_test(options_tell_name_resolution_direction_queue_and_drops),
 		cmocka_unit_test(names_and_filters_of_any_length_make_a_file),
+		cmocka_unit_test(after_a_signal_a_pipe_that_nobody_reads_is_given_up),
 		cmocka_unit_test(a_write_that_fails_is_told_now_and_ever_after),
 	};
 
