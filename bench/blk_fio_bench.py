@@ -36,7 +36,7 @@ TOLERANCE = 1.2
 ATTEMPTS = 4  # for each sample that counts
 TMPFS_MIB, DISK_MIB = 256, 512
 GUEST_CPU, BACK_CPU = 0, 1
-NEVER_SLEEP = '--sluice_poll=1'
+NEVER_SLEEP, SLEEP_AT_ONCE = '--sluice_poll=1', '--sluice_busy_poll_us=0'
 
 
 class Failed(Exception):
@@ -239,12 +239,12 @@ def measure(args, folders):
         system.start('sluiced')
         system.start('sluice-blkback', cpu=BACK_CPU)
         bench.against_raw('tmpfs', tmpfs, 0, NEVER_SLEEP)
-        bench.against_raw('disk', disk, 1)
+        bench.against_raw('disk', disk, 1, SLEEP_AT_ONCE)
         if args.all:
             bench.table('tmpfs', tmpfs, 0, NEVER_SLEEP)
-            bench.table('disk', disk, 1)
+            bench.table('disk', disk, 1, SLEEP_AT_ONCE)
         system.stop_last()
-        for name, busy, *options in (('polling', '1000', NEVER_SLEEP), ('event', '0', '--sluice_busy_poll_us=0')):
+        for name, busy, *options in (('polling', '1000', NEVER_SLEEP), ('event', '0', SLEEP_AT_ONCE)):
             system.start('sluice-blkback', '--busy-poll', busy, cpu=BACK_CPU)
             bench.one_at_a_time(tmpfs, f'blk.qd1.{name}_added_us', *options)
             system.stop_last()
