@@ -143,12 +143,11 @@ class Bench:
         self.args = args
         self.system = system
 
-    def job(self, rw='randread', bs='4k', depth=64, jobs=1, timed=True):
+    def job(self, rw='randread', bs='4k', depth=64, jobs=1):
         batch = min(depth, 16)
         return [f'--rw={rw}', f'--bs={bs}', f'--iodepth={depth}', f'--numjobs={jobs}', '--norandommap=1', '--randrepeat=0',
                 f'--runtime={int(self.args.seconds * 1000)}ms', '--time_based=1', f'--iodepth_batch_submit={batch}',
-                '--iodepth_batch_complete_min=1', f'--iodepth_batch_complete_max={batch}',
-                *(['--gtod_reduce=1'] if timed else [])]
+                '--iodepth_batch_complete_min=1', f'--iodepth_batch_complete_max={batch}']
 
     def raw(self, path, job, direct, engine='io_uring'):
         extra = ['--registerfiles=1', '--fixedbufs=1'] if engine == 'io_uring' else []
@@ -180,7 +179,7 @@ class Bench:
             report(f'blk.{where}.{rw}.4k.qd64.ratio', 'ratio', [o['iops'] / r['iops'] for r, o in pairs])
 
     def one_at_a_time(self, path, name, *options):
-        job = self.job(depth=1, timed=False)
+        job = self.job(depth=1)
 
         def fastest():
             return min((self.raw(path, job, 0, e) for e in ('io_uring', 'psync')), key=lambda r: r['mean_us'])
@@ -196,7 +195,7 @@ class Bench:
         cases += [('randread', '4k', 64, 1, ('--sluice_persistent=1',)), ('read', '128k', 16, 1, ('--sluice_persistent=1',)),
                   ('read', '128k', 16, 1, ('--sluice_segments=11',)), ('randread', '4k', 64, 1, ('--sluice_ring_order=0',))]
         for rw, bs, depth, jobs, options in cases:
-            job = self.job(rw, bs, depth, jobs, timed=False)
+            job = self.job(rw, bs, depth, jobs)
             raw = self.raw(path, job, direct)
             ours = self.ours(path, job, *common, *options, vcpus=jobs if jobs == 1 else jobs + 1)
             self.say(f"{where} {rw} {bs} qd{depth} x{jobs} {' '.join(o[9:] for o in options)}", raw, ours)
@@ -257,9 +256,9 @@ def measure(args, folders):
                 system.stop_last()
                 system.start('sluice-blkback', '--engine', engine, cpu=BACK_CPU)
                 for rw in ('randread', 'randwrite'):
-                    job = bench.job(rw, timed=False)
+                    job = bench.job(rw)
                     raw_engine = {'libaio': 'libaio', 'sync': 'psync', 'memory': 'mmap'}[engine]
-                    bench.say(f'disk, engine {engine}, {rw} 4k qd64', bench.raw(disk, job, engine != 'memory', raw_engine),
+                    bench.say(f'disk, engine {engine}, {rw} 4k qd64', bench.raw(disk, job, int(engine != 'memory'), raw_engine),
                               bench.ours(disk, job))
     finally:
         system.end()
