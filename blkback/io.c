@@ -33,16 +33,32 @@ static struct io_request *io_pop(struct io_request **list)
 	return r;
 }
 
+static void io_take_bag(struct io *io, struct io_request *r)
+{
+	r->bag = io->bags;
+	io->bags = r->bag->next;
+	r->lot.hold = r->bag->hold;
+	r->lot.iov = r->bag->iov;
+	r->lot.buffer = r->bag->buffer;
+}
+
+static void io_give_back_bag(struct io *io, struct io_request *r)
+{
+	r->bag->next = io->bags;
+	io->bags = r->bag;
+	r->bag = NULL;
+	r->lot.hold = r->hold;
+	r->lot.iov = r->iov;
+	r->lot.buffer = r->buffer;
+}
+
 /* Writes the answer into the ring; io_answer shows it. */
 static void io_put(struct io *io, struct io_request *r, int16_t status)
 {
 	journal_answer(r->entry, io->ring.native.rsp_prod);
 	blkif_any_back_put(&io->ring, r->entry->req.rw.id, r->ask.operation, status);
-	if (r->bag) {
-		r->bag->next = io->bags;
-		io->bags = r->bag;
-		r->bag = NULL;
-	}
+	if (r->bag)
+		io_give_back_bag(io, r);
 	if (io->barrier == r)
 		io->barrier = NULL;
 	io->nr_in_flight--;
@@ -101,7 +117,7 @@ static bool io_is_within_limit(struct io *io, const struct request *ask)
 	bool is_write = ask->operation != BLKIF_OP_READ;
 	uint64_t wait;
 
-	if (!io->limit || !limit_is_set(io->limit, is_write) || ask->operation == BLKIF_OP_FLUSH_DISKCACHE || io->is_closing)
+	if (ask->operation == BLKIF_OP_FLUSH_DISKCACHE || io->is_closing)
 		return true;
 	wait = limit_wait_ns(io->limit, is_write, io->now_ns);
 	if (!wait)
@@ -116,7 +132,7 @@ static bool io_may_start(struct io *io, const struct request *ask, unsigned room
 	if (ask->nr_segments > room)
 		return false; /* the next burst will have it */
 	io->is_stalled = (ask->operation == BLKIF_OP_WRITE_BARRIER && io->nr_in_flight > 1) || (ask->is_indirect && !io->bags);
-	return !io->is_stalled && io_is_within_limit(io, ask);
+	return !io->is_stalled && (!io->is_limited || io_is_within_limit(io, ask));
 }
 
 /* Counts a wait once, however often it is looked whether it is over. */
@@ -135,37 +151,31 @@ static void io_admit(struct io *io, struct io_request *r)
 	r->order = io->order++;
 	r->taken_ns = io->now_ns;
 	r->step = IO_STEP_ONLY;
-	r->lot.nr_segments = r->ask.nr_segments;
-	r->lot.segment = r->segment;
-	r->lot.iov = r->iov;
-	r->lot.buffer = r->buffer;
+	r->lot.nr_segments = 0;
 	if (r->ask.operation == BLKIF_OP_WRITE_BARRIER)
 		io->barrier = r;
-	if (r->ask.is_indirect) {
-		r->bag = io->bags;
-		io->bags = r->bag->next;
-		r->lot.segment = r->bag->segment;
-		r->lot.iov = r->bag->iov;
-		r->lot.buffer = r->bag->buffer;
-	}
+	if (r->ask.is_indirect)
+		io_take_bag(io, r);
 	io->burst[io->nr_burst++] = r;
 }
 
-/* Fills the segments of a transfer from the slot or from the copied descriptors. */
-static bool io_check_segments(struct io *io, struct io_request *r)
+/* Checks the segments of a transfer, in the slot or in the copied descriptors, and plans where its data will lie. */
+static bool io_plan(struct io *io, struct io_request *r)
 {
 	const struct blkif_request_segment *seg = r->bag ? r->bag->descriptor : r->entry->req.rw.seg;
 	enum request_verdict verdict = request_segments(io->limits, seg, &r->ask);
+	bool is_read = r->ask.operation == BLKIF_OP_READ;
 
 	if (verdict != REQUEST_OK) {
 		io_refuse(io, r, verdict);
 		return false;
 	}
-	for (unsigned i = 0; i < r->ask.nr_segments; i++)
-		r->lot.segment[i] = (struct page_segment){
-			.ref = seg[i].gref, .first_sect = seg[i].first_sect, .last_sect = seg[i].last_sect};
-	if (io->limit)
-		limit_charge(io->limit, r->ask.operation != BLKIF_OP_READ, r->ask.nr_sectors * BLKIF_SECTOR_BYTES, io->now_ns);
+	r->lot.segment = seg;
+	r->lot.nr_segments = r->ask.nr_segments;
+	if (r->ask.nr_segments)
+		pages_plan(&io->pages, &r->lot, is_read);
+	if (io->is_limited)
+		limit_charge(io->limit, !is_read, r->ask.nr_sectors * BLKIF_SECTOR_BYTES, io->now_ns);
 	return true;
 }
 
@@ -184,6 +194,7 @@ static unsigned io_gather(struct io *io, int pending)
 	io->nr_burst = 0;
 	io->is_stalled = false;
 	io->retry_ns = 0;
+	io->is_limited = io->limit && limit_is_any(io->limit);
 	while (taken < IO_BURST && !io->barrier && (r = io_next(io, &pending)) != NULL) {
 		enum request_verdict verdict = request_parse(io->limits, &r->entry->req, &r->ask);
 
@@ -201,11 +212,11 @@ static unsigned io_gather(struct io *io, int pending)
 		taken++;
 		io_admit(io, r);
 		/* What it costs is known when its segments are: those of an indirect request lie in pages that are fetched later. */
-		if (r->ask.is_indirect && io->limit && limit_is_set(io->limit, r->ask.operation != BLKIF_OP_READ))
+		if (r->ask.is_indirect && io->is_limited)
 			break;
-		if (r->ask.operation == BLKIF_OP_DISCARD && io->limit)
+		if (r->ask.operation == BLKIF_OP_DISCARD && io->is_limited)
 			limit_charge(io->limit, true, 0, io->now_ns);
-		else if (io_is_transfer(r) && !r->ask.is_indirect && !io_check_segments(io, r))
+		else if (io_is_transfer(r) && !r->ask.is_indirect && !io_plan(io, r))
 			io->nr_burst--;
 	}
 	return taken;
@@ -249,7 +260,7 @@ static void io_fetch_descriptors(struct io *io)
 			is_good &= io->descriptor[nr++].status == GNTST_okay;
 		if (failed && !is_good)
 			io_refuse_pages(io, r);
-		else if (!r->bag || io_check_segments(io, r))
+		else if (!r->bag || io_plan(io, r))
 			io->burst[kept++] = r;
 	}
 	io->nr_burst = kept;
@@ -324,9 +335,6 @@ int io_take(struct io *io)
 		return 0;
 	io_count_burst(io, taken);
 	io_fetch_descriptors(io);
-	for (unsigned i = 0; i < io->nr_burst; i++)
-		if (io->burst[i]->lot.nr_segments)
-			pages_plan(&io->pages, &io->burst[i]->lot, io->burst[i]->ask.operation == BLKIF_OP_READ);
 	pages_fetch(&io->pages);
 	for (unsigned i = 0; i < io->nr_burst; i++) {
 		struct io_request *r = io->burst[i];

@@ -32,7 +32,7 @@
 struct io_bag {
 	struct io_bag *next;
 	struct blkif_request_segment *descriptor; /* copied from the guest's pages */
-	struct page_segment *segment;
+	struct page_hold *hold;
 	struct iovec *iov;
 	char *buffer; /* PAGES_COPY */
 };
@@ -52,7 +52,7 @@ struct io_request {
 	unsigned writes_before; /* a flush: earlier writes that still run */
 	uint8_t step;           /* enum io_step */
 	bool is_redo;           /* it comes from the back end before this one, not from the ring */
-	struct page_segment segment[BLKIF_MAX_SEGMENTS_PER_REQUEST];
+	struct page_hold hold[BLKIF_MAX_SEGMENTS_PER_REQUEST];
 	struct iovec iov[BLKIF_MAX_SEGMENTS_PER_REQUEST];
 	char *buffer;
 };
@@ -88,6 +88,7 @@ struct io {
 	struct disk_queue *disk; /* the owner sets it before the first take */
 	uint64_t now_ns;   /* the owner sets it before take and complete; what is timed is timed by it */
 	uint64_t retry_ns; /* when the limit lets the next request through; 0: no limit was reached */
+	bool is_limited;   /* the vbd has limits just now */
 	bool is_closing;   /* nothing more is taken from the ring */
 	bool is_stalled;   /* the next request waits for one that runs */
 	struct pages pages;

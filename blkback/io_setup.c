@@ -26,7 +26,7 @@ static int setup_bags(struct io *io, unsigned nr)
 	size_t segments = io->limits->max_segments;
 	size_t pages = (segments + BLKIF_SEGMENTS_PER_PAGE - 1) / BLKIF_SEGMENTS_PER_PAGE;
 	size_t descriptor_bytes = pages * PAGE_BYTES, iov_bytes = segments * sizeof(struct iovec);
-	size_t each = descriptor_bytes + iov_bytes + segments * sizeof(struct page_segment);
+	size_t each = descriptor_bytes + iov_bytes + segments * sizeof(struct page_hold);
 	char *at;
 
 	if (!nr)
@@ -41,7 +41,7 @@ static int setup_bags(struct io *io, unsigned nr)
 
 		bag->descriptor = (struct blkif_request_segment *)at;
 		bag->iov = (struct iovec *)(at + descriptor_bytes);
-		bag->segment = (struct page_segment *)(at + descriptor_bytes + iov_bytes);
+		bag->hold = (struct page_hold *)(at + descriptor_bytes + iov_bytes);
 		bag->next = io->bags;
 		io->bags = bag;
 	}
@@ -62,7 +62,7 @@ static int setup_buffers(struct io *io, unsigned nr_bags)
 	}
 	at = io->buffers;
 	for (unsigned i = 0; i < io->nr_requests; i++, at += DIRECT_BYTES)
-		io->requests[i].buffer = at;
+		io->requests[i].buffer = io->requests[i].lot.buffer = at;
 	for (unsigned i = 0; i < nr_bags; i++, at += bag_bytes)
 		io->bag_table[i].buffer = at;
 	return 0;
@@ -100,6 +100,8 @@ static int setup_requests(struct io *io, const struct io_config *config)
 	for (unsigned i = 0; i < io->nr_requests; i++) {
 		io->requests[i].disk.slot = i;
 		io->requests[i].entry = &io->journal->entry[i];
+		io->requests[i].lot.hold = io->requests[i].hold;
+		io->requests[i].lot.iov = io->requests[i].iov;
 	}
 	return config->mode == PAGES_COPY ? setup_buffers(io, nr_bags) : 0;
 }

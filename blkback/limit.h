@@ -31,14 +31,18 @@ struct limit_bucket {
 
 struct limit {
 	uint64_t burst; /* in fractions of a nanosecond */
+	uint32_t nr_set;
 	struct limit_bucket bucket[LIMIT_NR];
 };
 
 /* rate at most LIMIT_MAX_RATE, 0: none. A new rate begins with nothing to pay. */
 static inline void limit_set(struct limit *l, enum limit_of of, uint64_t rate)
 {
-	if (rate == load_relaxed(&l->bucket[of].rate))
+	uint64_t old = load_relaxed(&l->bucket[of].rate);
+
+	if (rate == old)
 		return;
+	store_relaxed(&l->nr_set, load_relaxed(&l->nr_set) + (rate != 0) - (old != 0));
 	store_relaxed(&l->bucket[of].rate, rate);
 	store_relaxed(&l->bucket[of].paid_until, 0);
 }
@@ -48,9 +52,10 @@ static inline void limit_set_burst(struct limit *l, unsigned ms)
 	store_relaxed(&l->burst, (uint64_t)ms * 1000000u << LIMIT_FRACTION_BITS);
 }
 
-static inline bool limit_is_set(const struct limit *l, bool is_write)
+/* Is there any limit at all? */
+static inline bool limit_is_any(const struct limit *l)
 {
-	return load_relaxed(&l->bucket[LIMIT_READ_IOPS + is_write].rate) || load_relaxed(&l->bucket[LIMIT_READ_BYTES + is_write].rate);
+	return load_relaxed(&l->nr_set) != 0;
 }
 
 /* How long to sleep when a request must wait so long: a part of the burst at least, so that one wake serves several requests. */

@@ -6,7 +6,7 @@
  */
 #include "blkback/pages.h"
 
-static size_t segment_bytes(const struct page_segment *seg)
+static inline size_t segment_bytes(const struct blkif_request_segment *seg)
 {
 	return (size_t)(seg->last_sect - seg->first_sect + 1u) * BLKIF_SECTOR_BYTES;
 }
@@ -35,18 +35,19 @@ static void copy_plan(struct pages *pg, struct pages_lot *lot, bool to_peer)
 
 	lot->op_at = pg->nr_copy;
 	for (unsigned i = 0; i < lot->nr_segments; i++) {
-		const struct page_segment *seg = &lot->segment[i];
+		const struct blkif_request_segment *seg = &lot->segment[i];
 		size_t bytes = segment_bytes(seg);
 
 		pg->copy[pg->nr_copy++] = (struct grant_copy_op){
 			.local = at,
-			.ref = seg->ref,
+			.ref = seg->gref,
 			.offset = (uint16_t)(seg->first_sect * BLKIF_SECTOR_BYTES),
 			.len = (uint16_t)bytes,
 			.to_peer = to_peer,
 		};
 		at += bytes;
 	}
+	lot->bytes = (uint32_t)(at - lot->buffer);
 }
 
 static bool copy_ready(struct pages *pg, struct pages_lot *lot)
@@ -74,46 +75,45 @@ static void unmap_later(struct pages *pg, grant_handle_t handle)
 	pg->unmap[pg->nr_unmap++] = handle;
 }
 
-static void segment_release(struct pages *pg, const struct page_segment *seg)
+static void map_plan(struct pages *pg, struct pages_lot *lot)
 {
-	if (seg->kept != PERSISTENT_NONE)
-		persistent_put(&pg->persistent, seg->kept, pg->now_ns);
-	else
-		unmap_later(pg, seg->handle);
+	struct hv_map_op *op = &pg->map[pg->nr_map];
+
+	lot->op_at = pg->nr_map;
+	pg->nr_map += lot->nr_segments;
+	for (unsigned i = 0; i < lot->nr_segments; i++)
+		op[i] = (struct hv_map_op){.ref = lot->segment[i].gref, .readonly = !lot->is_read};
 }
 
-static void map_plan(struct pages *pg, struct pages_lot *lot)
+/* Only what is not mapped yet; writable, because kept pages serve reads as well as writes. */
+static void persistent_plan(struct pages *pg, struct pages_lot *lot)
 {
 	lot->op_at = pg->nr_map;
 	for (unsigned i = 0; i < lot->nr_segments; i++) {
-		struct page_segment *seg = &lot->segment[i];
+		struct page_hold *hold = &lot->hold[i];
 
-		seg->kept = PERSISTENT_NONE;
-		if (pg->mode == PAGES_PERSISTENT)
-			seg->kept = persistent_get(&pg->persistent, seg->ref);
-		if (seg->kept == PERSISTENT_NONE)
-			/* Kept pages serve reads as well as writes. */
-			pg->map[pg->nr_map++] = (struct hv_map_op){
-				.ref = seg->ref, .readonly = !lot->is_read && pg->mode == PAGES_MAP};
+		hold->kept = persistent_get(&pg->persistent, lot->segment[i].gref);
+		hold->is_held = hold->kept != PERSISTENT_NONE;
+		if (!hold->is_held)
+			pg->map[pg->nr_map++] = (struct hv_map_op){.ref = lot->segment[i].gref};
 	}
 }
 
 /* A fresh mapping is kept, if there is room. */
-static void segment_keep(struct pages *pg, struct page_segment *seg, const struct hv_map_op *op)
+static void persistent_keep(struct pages *pg, struct page_hold *hold, const struct hv_map_op *op)
 {
 	grant_handle_t evicted;
 	bool has_evicted;
 
-	seg->handle = op->handle;
-	if (pg->mode != PAGES_PERSISTENT)
-		return;
-	seg->kept = persistent_add(&pg->persistent, seg->ref, op->handle, op->page, &has_evicted, &evicted);
+	hold->is_held = true;
+	hold->handle = op->handle;
+	hold->kept = persistent_add(&pg->persistent, op->ref, op->handle, op->page, &has_evicted, &evicted);
 	if (has_evicted)
 		unmap_later(pg, evicted);
 }
 
 /* Adds bytes at p; pages that follow each other in memory become one piece. */
-static void add_piece(struct pages_lot *lot, char *p, size_t bytes)
+static inline void add_piece(struct pages_lot *lot, char *p, size_t bytes)
 {
 	struct iovec *last = lot->nr_iov ? &lot->iov[lot->nr_iov - 1] : NULL;
 
@@ -126,28 +126,67 @@ static void add_piece(struct pages_lot *lot, char *p, size_t bytes)
 static bool map_ready(struct pages *pg, struct pages_lot *lot)
 {
 	const struct hv_map_op *op = &pg->map[lot->op_at];
-	unsigned held = 0;
 
 	lot->nr_iov = 0;
 	for (unsigned i = 0; i < lot->nr_segments; i++) {
-		struct page_segment seg = lot->segment[i];
-		void *page;
+		const struct blkif_request_segment *seg = &lot->segment[i];
 
-		if (seg.kept != PERSISTENT_NONE) {
-			page = persistent_page(&pg->persistent, seg.kept);
+		if (op[i].status != GNTST_okay) {
+			lot->is_bad = true;
+			continue;
+		}
+		lot->hold[i].handle = op[i].handle;
+		add_piece(lot, (char *)op[i].page + seg->first_sect * BLKIF_SECTOR_BYTES, segment_bytes(seg));
+	}
+	for (unsigned i = 0; lot->is_bad && i < lot->nr_segments; i++)
+		if (op[i].status == GNTST_okay)
+			unmap_later(pg, op[i].handle);
+	return !lot->is_bad;
+}
+
+static void map_done(struct pages *pg, const struct pages_lot *lot)
+{
+	if (pg->nr_unmap + lot->nr_segments > pg->max_batch)
+		unmap_run(pg);
+	for (unsigned i = 0; i < lot->nr_segments; i++)
+		pg->unmap[pg->nr_unmap++] = lot->hold[i].handle;
+}
+
+static void persistent_done(struct pages *pg, struct pages_lot *lot)
+{
+	for (unsigned i = 0; i < lot->nr_segments; i++)
+		if (!lot->hold[i].is_held)
+			continue;
+		else if (lot->hold[i].kept != PERSISTENT_NONE)
+			persistent_put(&pg->persistent, lot->hold[i].kept, pg->now_ns);
+		else
+			unmap_later(pg, lot->hold[i].handle);
+}
+
+static bool persistent_ready(struct pages *pg, struct pages_lot *lot)
+{
+	const struct hv_map_op *op = &pg->map[lot->op_at];
+
+	lot->nr_iov = 0;
+	for (unsigned i = 0; i < lot->nr_segments; i++) {
+		const struct blkif_request_segment *seg = &lot->segment[i];
+		struct page_hold *hold = &lot->hold[i];
+		char *page;
+
+		if (hold->is_held) {
+			page = persistent_page(&pg->persistent, hold->kept);
 		} else if (op->status == GNTST_okay) {
 			page = op->page;
-			segment_keep(pg, &seg, op++);
+			persistent_keep(pg, hold, op++);
 		} else {
 			lot->is_bad = true;
 			op++;
 			continue;
 		}
-		lot->segment[held++] = seg; /* those that are held come first: all of them, when all went well */
-		add_piece(lot, (char *)page + seg.first_sect * BLKIF_SECTOR_BYTES, segment_bytes(&seg));
+		add_piece(lot, page + seg->first_sect * BLKIF_SECTOR_BYTES, segment_bytes(seg));
 	}
-	for (unsigned i = 0; lot->is_bad && i < held; i++)
-		segment_release(pg, &lot->segment[i]);
+	if (lot->is_bad)
+		persistent_done(pg, lot);
 	return !lot->is_bad;
 }
 
@@ -157,13 +196,15 @@ void pages_plan(struct pages *pg, struct pages_lot *lot, bool is_read)
 {
 	lot->is_read = is_read;
 	lot->is_bad = false;
-	lot->bytes = 0;
-	for (unsigned i = 0; i < lot->nr_segments; i++)
-		lot->bytes += (uint32_t)segment_bytes(&lot->segment[i]);
-	if (pg->mode != PAGES_COPY)
+	if (pg->mode == PAGES_MAP) {
 		map_plan(pg, lot);
-	else if (!is_read)
+	} else if (pg->mode == PAGES_PERSISTENT) {
+		persistent_plan(pg, lot);
+	} else {
 		copy_plan(pg, lot, false);
+		if (is_read)
+			pg->nr_copy = lot->op_at; /* only the sum was wanted; the copy comes when there is something to copy */
+	}
 }
 
 /* What is kept and not used since before. */
@@ -204,14 +245,19 @@ void pages_fetch(struct pages *pg)
 
 bool pages_ready(struct pages *pg, struct pages_lot *lot)
 {
-	return pg->mode == PAGES_COPY ? copy_ready(pg, lot) : map_ready(pg, lot);
+	if (pg->mode == PAGES_MAP)
+		return map_ready(pg, lot);
+	return pg->mode == PAGES_COPY ? copy_ready(pg, lot) : persistent_ready(pg, lot);
 }
 
 void pages_done(struct pages *pg, struct pages_lot *lot, bool is_good)
 {
-	if (pg->mode != PAGES_COPY) {
-		for (unsigned i = 0; i < lot->nr_segments; i++)
-			segment_release(pg, &lot->segment[i]);
+	if (pg->mode == PAGES_MAP) {
+		map_done(pg, lot);
+		return;
+	}
+	if (pg->mode == PAGES_PERSISTENT) {
+		persistent_done(pg, lot);
 		return;
 	}
 	if (!lot->is_read || !is_good)

@@ -25,17 +25,17 @@
 
 enum pages_mode { PAGES_MAP, PAGES_COPY, PAGES_PERSISTENT };
 
-struct page_segment {
-	grant_ref_t ref;
+/* How one segment's page is held. */
+struct page_hold {
 	grant_handle_t handle;
 	uint16_t kept; /* of the persistent pages; PERSISTENT_NONE: mapped for this request alone */
-	uint8_t first_sect;
-	uint8_t last_sect;
+	bool is_held;  /* PAGES_PERSISTENT */
 };
 
 /* The pages of one request. The owner gives memory for most segments that may come, and in mode PAGES_COPY a buffer for them. */
 struct pages_lot {
-	struct page_segment *segment;
+	const struct blkif_request_segment *segment; /* the owner's copy, checked; until settle */
+	struct page_hold *hold;
 	struct iovec *iov;
 	char *buffer;
 	uint32_t bytes;
@@ -77,10 +77,10 @@ int pages_init(struct pages *pg, const struct pages_config *config);
 /* Unmaps what is kept; every lot must be done and settled. */
 void pages_finish(struct pages *pg);
 
-/* Adds a lot, of at least one segment with refs and sectors filled in, to the next fetch: at most max_batch segments in all. */
+/* Adds a lot, of at least one segment, to the next fetch: at most max_batch segments in all. */
 void pages_plan(struct pages *pg, struct pages_lot *lot, bool is_read);
 void pages_fetch(struct pages *pg);
-/* After fetch, for each lot in the order of plan. true: iov holds the pieces. false: nothing is held, the request cannot be served. */
+/* After fetch, for each lot. true: iov holds the pieces. false: nothing is held, the request cannot be served. */
 bool pages_ready(struct pages *pg, struct pages_lot *lot);
 /* The engine is through with it; is_good: what was read shall reach the guest. */
 void pages_done(struct pages *pg, struct pages_lot *lot, bool is_good);

@@ -86,14 +86,15 @@ static void reads_and_writes_are_limited_apart(void **state)
 
 	limit_set_burst(&l, LIMIT_DEFAULT_BURST_MS);
 	limit_set(&l, LIMIT_WRITE_IOPS, 10);
-	assert_true(limit_is_set(&l, true));
-	assert_false(limit_is_set(&l, false));
+	assert_true(limit_is_any(&l));
 	for (unsigned i = 0; i < 1000; i++) {
 		assert_int_equal(limit_wait_ns(&l, false, SECOND), 0);
 		limit_charge(&l, false, 1 << 20, SECOND);
 	}
 	limit_charge(&l, true, 0, SECOND);
 	assert_true(limit_wait_ns(&l, true, SECOND) > 0);
+	limit_set(&l, LIMIT_WRITE_IOPS, 0);
+	assert_false(limit_is_any(&l));
 }
 
 static void what_is_saved_up_is_bounded_by_the_burst(void **state)
