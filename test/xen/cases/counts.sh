@@ -10,7 +10,8 @@ pull() { nc 10.9.0.2 5003 </dev/null >/dev/null; }
 push() { nc 10.9.0.2 5004 <"$RIG_KEEP/stream" >/dev/null; }
 dd if=/dev/zero of="$RIG_KEEP/stream" bs=1M count=4 2>/dev/null
 for kind in linux sluice; do
-	backends $kind
+	# shellcheck disable=SC2046
+	backends $kind $([ $kind = linux ] || echo large)
 	usual_guest pv1
 	counts_of read_4k $kind disk_requests in_guest pv1 'dd if=/dev/xvda of=/dev/null bs=4k count=500 iflag=direct 2>/dev/null'
 	counts_of write_4k $kind disk_requests in_guest pv1 'dd if=/dev/zero of=/dev/xvda bs=4k count=500 oflag=direct 2>/dev/null'

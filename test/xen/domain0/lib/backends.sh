@@ -11,6 +11,7 @@ program_start() {
 	mkfifo "$ready"
 	setsid "$program" --ready-fd 9 --stats-file "$RIG_KEEP/$program.stats" "$@" 9>"$ready" </dev/null >>"$RIG_KEEP/$program.log" 2>&1 &
 	echo $! >"$RIG_KEEP/$program.pid"
+	disown
 	if ! read -r -t 30 line <"$ready"; then
 		tail -n 5 "$RIG_KEEP/$program.log"
 		return 1
@@ -52,6 +53,7 @@ linux_bridge_up() {
 # The host's end of the TAP port of our bridge has Domain-0's address, or is a port of the Linux bridge.
 tap_up() {
 	until_true 10 test -e /sys/class/net/tap0 || return 1
+	ip link set tap0 address 02:00:00:00:00:01 # the next TAP is no stranger to the guests
 	if [ "${1:-}" = bridged ]; then
 		linux_bridge_up
 		ip link set tap0 master xenbr0
@@ -73,9 +75,10 @@ backends_down() {
 	rm -f "$RIG_KEEP/backends"
 }
 
-# backends linux | backends sluice [bridged]: those are up afterwards; guests of another kind are gone.
+# backends linux | backends sluice [bridged|large]: those are up afterwards; guests of another kind are gone. bridged: our TAP port, DPDK's, is
+# plugged into a Linux bridge; large: it is our own, on which large frames cross in one piece.
 backends() {
-	local want="$*"
+	local want="$*" port
 	if [ "$(cat "$RIG_KEEP/backends" 2>/dev/null)" = "$want" ] && { [ "$1" = linux ] || program_runs sluice-blkback && program_runs sluice-netback; }; then
 		return
 	fi
@@ -88,7 +91,9 @@ backends() {
 		;;
 	sluice)
 		program_start sluice-blkback || fail "sluice-blkback does not start"
-		program_start sluice-netback --port net_tap0,iface=tap0 || fail "sluice-netback does not start"
+		port=net_tap0,iface=tap0
+		[ "${2:-}" != large ] || port=tap:tap0
+		program_start sluice-netback --port $port || fail "sluice-netback does not start"
 		tap_up "${2:-}" || fail "sluice-netback made no TAP"
 		;;
 	esac
