@@ -68,8 +68,9 @@ def our_end(lab, name, cpu, vdevs, words):
 
 def our_sample(lab, direction, size, seconds):
     lab.start('sluiced')
-    lab.domain('bench')
+    # The back end first: a domain is not made before its vif is served.
     host = our_end(lab, 'host', 0, [f'net_netback0,guest=bench,vif=0,run_dir={lab.dir}'], app(HOST_MODE[direction], size))
+    lab.domain('bench')
     guest = our_end(lab, 'guest', 1, [f'net_netfront0,attach=bench,vif=0,run_dir={lab.dir}'], app(GUEST_MODE[direction], size))
     return transfer(host, guest, direction, seconds)
 
