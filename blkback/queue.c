@@ -126,7 +126,6 @@ static int queue_round(struct queue *q)
 	int taken = 0, finished;
 
 	queue_look_for_stop(q);
-	q->io.now_ns = clock_now_ns();
 	if (q->fault == QUEUE_FAULT_NONE)
 		taken = io_take(&q->io);
 	if (taken < 0) {
@@ -138,10 +137,9 @@ static int queue_round(struct queue *q)
 	finished = q->disk->engine->poll(q->disk, done, IO_BURST, &woken);
 	if (finished < 0)
 		return finished;
-	if (finished) {
-		q->io.now_ns = clock_now_ns();
+	q->io.now_ns = clock_now_ns(); /* for what is finished now, and for what the next round takes */
+	if (finished)
 		io_complete(&q->io, done, (unsigned)finished);
-	}
 	io_answer(&q->io);
 	queue_sweep(q);
 	if (woken)
@@ -198,6 +196,7 @@ static int queue_serve(struct queue *q)
 {
 	uint64_t idle_since = 0;
 
+	q->io.now_ns = clock_now_ns();
 	while (queue_has_work(q)) {
 		int n = queue_round(q);
 
@@ -216,6 +215,7 @@ static int queue_serve(struct queue *q)
 		n = q->disk->engine->wait(q->disk);
 		if (n < 0)
 			return n;
+		q->io.now_ns = clock_now_ns();
 	}
 	return 0;
 }
