@@ -7,8 +7,8 @@
  * program without DPDK, and its one interface is the vif.
  *
  * Owns     the buffer, from begin to finish; the fd is the caller's.
- * Fails    -errno of the write; -EINTR when *must_stop became true and the reader takes nothing. What failed once fails ever after; a file then ends
- *          behind the last block that is whole.
+ * Fails    -errno of the write; -EINTR when *must_stop became true and the reader takes nothing. What failed once fails ever
+ *          after; a file then ends behind the last block that is whole.
  * Spec     draft-ietf-opsawg-pcapng.
  */
 #ifndef SLUICE_TOOLS_PCAPNG_H
