@@ -33,6 +33,7 @@
 #include "netback/vif_keys.h"
 #include "netback/vif_pmd.h"
 
+#define MAX_TX_QUEUES 32u /* one for each lcore that sends, as Open vSwitch has it */
 #define EXT_MBUFS 2047u /* of pages that are out: more than all slots of all queues */
 #define TICK_MS 100
 #define DRAIN_TICKS 20 /* how long close waits for borrowed pages */
@@ -52,7 +53,7 @@ struct vif_pmd {
 	unsigned domid;    /* its number */
 	unsigned devid;
 	bool copies_only;
-	uint16_t max_queues;
+	uint16_t nr_rx, nr_tx; /* the program's queues; the guest may have as many as there are rx */
 	struct rte_ether_addr mac;
 	struct rte_mempool *ext_pool;
 	struct vif_pools pools;
@@ -61,7 +62,7 @@ struct vif_pmd {
 	struct handshake *handshake; /* of the device that is being served */
 	struct vif vif;
 	TAILQ_HEAD(, vif_queue) lingering;
-	struct vif_pmd_queue *rx[VIF_MAX_QUEUES], *tx[VIF_MAX_QUEUES];
+	struct vif_pmd_queue *rx[VIF_MAX_QUEUES], *tx[MAX_TX_QUEUES];
 };
 
 static struct vif_pmd *port_of(struct rte_eth_dev *dev)
@@ -75,7 +76,7 @@ static int vif_offer(struct handshake *h)
 {
 	static const char *const not_offered[] = {"feature-gso-tcpv4", "feature-gso-tcpv6"};
 	struct vif_pmd *p = h->priv;
-	int err = vif_keys_offer(h, p->max_queues);
+	int err = vif_keys_offer(h, p->nr_rx);
 
 	p->handshake = h;
 	for (unsigned i = 0; !err && i < RTE_DIM(not_offered); i++)
@@ -112,27 +113,35 @@ static int make_queues(struct vif_pmd *p, struct handshake *h, const struct vif_
 	return 0;
 }
 
-/* Each of the program's queues leads somewhere, even if the guest has fewer. */
+/* Each of the program's tx queues leads somewhere, even if the guest has fewer. */
 static void open_turnstiles(struct vif_pmd *p)
 {
 	unsigned nr = p->vif.nr_queues;
 
-	for (unsigned i = 0; i < p->max_queues; i++) {
+	for (unsigned i = 0; i < p->nr_tx; i++) {
 		p->tx[i]->queue = p->vif.queue[i % nr];
-		p->tx[i]->lock = p->max_queues > nr ? &p->tx[i % nr]->own_lock : NULL;
+		p->tx[i]->lock = p->nr_tx > nr ? &p->tx[i % nr]->own_lock : NULL;
 		turnstile_open(&p->tx[i]->turnstile);
-		if (i >= nr)
-			continue;
+	}
+	for (unsigned i = 0; i < nr; i++) {
 		p->rx[i]->queue = p->vif.queue[i];
 		turnstile_open(&p->rx[i]->turnstile);
 	}
+}
+
+static void close_turnstiles(struct vif_pmd *p)
+{
+	for (unsigned i = 0; i < p->nr_tx; i++)
+		turnstile_close(&p->tx[i]->turnstile);
+	for (unsigned i = 0; i < p->nr_rx; i++)
+		turnstile_close(&p->rx[i]->turnstile);
 }
 
 static int vif_connect(struct handshake *h)
 {
 	struct vif_pmd *p = h->priv;
 	struct vif_wishes wishes;
-	int err = vif_keys_read(h, p->max_queues, &wishes);
+	int err = vif_keys_read(h, p->nr_rx, &wishes);
 
 	if (err)
 		return err;
@@ -153,10 +162,7 @@ static void vif_disconnect(struct handshake *h)
 	struct vif_pmd *p = h->priv;
 
 	store_relaxed(&p->is_connected, false);
-	for (unsigned i = 0; i < p->max_queues; i++) {
-		turnstile_close(&p->rx[i]->turnstile);
-		turnstile_close(&p->tx[i]->turnstile);
-	}
+	close_turnstiles(p);
 	drop_queues(p);
 	LOG(NOTICE, "%s is disconnected\n", p->vif.name);
 }
@@ -288,17 +294,19 @@ static void end_thread(struct vif_pmd *p)
 
 static int pmd_configure(struct rte_eth_dev *dev)
 {
-	if (dev->data->nr_rx_queues == dev->data->nr_tx_queues)
-		return 0;
-	LOG(ERR, "%s: as many queues are needed to transmit as to receive\n", dev->data->name);
-	return -EINVAL;
+	return 0;
 }
 
 static int pmd_start(struct rte_eth_dev *dev)
 {
 	struct vif_pmd *p = port_of(dev);
 
-	p->max_queues = dev->data->nr_rx_queues;
+	p->nr_rx = dev->data->nr_rx_queues;
+	p->nr_tx = dev->data->nr_tx_queues;
+	if (!p->nr_rx || !p->nr_tx) {
+		LOG(ERR, "%s: a queue is needed each way\n", dev->data->name);
+		return -EINVAL;
+	}
 	return begin_thread(p);
 }
 
@@ -347,7 +355,8 @@ static int pmd_infos(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 {
 	info->max_rx_pktlen = VIF_MAX_FRAME;
 	info->max_mtu = VIF_MAX_FRAME - RTE_ETHER_HDR_LEN;
-	info->max_rx_queues = info->max_tx_queues = VIF_MAX_QUEUES;
+	info->max_rx_queues = VIF_MAX_QUEUES;
+	info->max_tx_queues = MAX_TX_QUEUES;
 	info->max_mac_addrs = 1;
 	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
 	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
@@ -361,6 +370,8 @@ static int pmd_stats(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 {
 	struct vif_pmd *p = port_of(dev);
 
+	for (unsigned i = 0; i < p->nr_tx; i++)
+		stats->oerrors += p->tx[i] ? load_relaxed(&p->tx[i]->drop_gso) : 0;
 	for (unsigned i = 0; i < VIF_MAX_QUEUES; i++) {
 		const struct vif_stats *s = &p->vif.stats[i];
 
@@ -370,7 +381,7 @@ static int pmd_stats(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 		stats->obytes += stats->q_obytes[i] = load_relaxed(&s->rx_bytes);
 		stats->rx_nombuf += load_relaxed(&s->tx_drop_no_mbuf);
 		stats->oerrors += load_relaxed(&s->rx_drop_no_request) + load_relaxed(&s->rx_drop_bad_grant) +
-				  load_relaxed(&s->rx_drop_too_long) + (p->tx[i] ? load_relaxed(&p->tx[i]->drop_gso) : 0);
+				  load_relaxed(&s->rx_drop_too_long);
 	}
 	return 0;
 }

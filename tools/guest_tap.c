@@ -35,6 +35,7 @@ struct tap_options {
 	const char *gateway;
 	uint64_t mtu; /* 0: the vif's */
 	bool is_plain; /* no offloads */
+	bool has_hash; /* the back end is asked to spread received frames by a hash */
 	struct netfront_options front;
 	char **command; /* NULL: none */
 };
@@ -313,6 +314,7 @@ static void say_counts(struct tap *t)
 	guest_figure(t->g, "net_received_bytes", (double)c.rx_bytes, "bytes");
 	guest_figure(t->g, "net_notifications", (double)c.notify_sent, "notifications");
 	guest_figure(t->g, "net_sleeps", (double)t->g->bus.sleeps, "sleeps");
+	guest_figure(t->g, "net_hash", t->nf->ctrl.is_hash_on, "");
 	guest_figure(t->g, "net_staging_pages", (double)t->nf->ctrl.staged_pages, "pages");
 	guest_figure(t->g, "net_dropped", (double)(t->dropped + dropped_in_front(&c)), "packets");
 	guest_figure(t->g, "net_tx_errors", (double)c.tx_errors, "slots");
@@ -325,6 +327,10 @@ static int take_option(struct guest *g, struct tap_options *o, int argc, char **
 
 	if (!strcmp(argv[0], "--no-offload")) {
 		o->is_plain = true;
+		return 1;
+	}
+	if (!strcmp(argv[0], "--hash")) {
+		o->has_hash = true;
 		return 1;
 	}
 	if (argc < 2) {
@@ -368,6 +374,8 @@ static bool parse(struct guest *g, struct tap_options *o, int argc, char **argv)
 	}
 	if (!o->is_plain)
 		o->front.accepts = NETFRONT_CSUM4 | NETFRONT_CSUM6 | NETFRONT_GSO4 | NETFRONT_GSO6;
+	if (o->has_hash)
+		o->front.accepts |= NETFRONT_HASH;
 	return true;
 }
 

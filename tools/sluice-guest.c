@@ -32,7 +32,7 @@ static const struct command {
 	{"net-receive", "VIF SECONDS", 2, 2, guest_net_receive},
 	{"net-echo", "VIF SECONDS", 2, 2, guest_net_echo},
 	{"net-ping", "VIF COUNT TARGET-MAC", 3, 3, guest_net_ping},
-	{"tap", "VIF [--address A/N].. [--gateway A] [--mtu N] [--queues N] [--slots N] [--name NAME] [--no-offload] [-- COMMAND ..]",
+	{"tap", "VIF [--address A/N].. [--gateway A] [--mtu N] [--queues N] [--slots N] [--name NAME] [--no-offload] [--hash] [-- COMMAND ..]",
 	 1, 99, guest_tap},
 	{"blk-bench", "DISK randread|randwrite BYTES DEPTH SECONDS " DISK_OPTIONS, 5, 99, guest_blk_bench},
 	{"blk-verify", "DISK MEGABYTES [--bytes N] [--depth N] [--read-only] " DISK_OPTIONS, 2, 99, guest_blk_verify},

@@ -1,0 +1,71 @@
+#!/bin/bash
+# Open vSwitch with DPDK, its own database and daemon in folders of this test, forwards between two guests: each port is a vif that our
+# plugin's net_netback serves.
+. "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
+vswitchd=/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk
+scenario_requires ping nsenter unshare ovsdb-tool ovsdb-server ovs-vsctl $vswitchd
+scenario_begin sluiced
+[ -c /dev/net/tun ] || skip "there is no /dev/net/tun"
+[ -e "$SLUICE_BUILD/tools/librte_net_sluice.so" ] || skip "librte_net_sluice.so is not built here"
+# DPDK refuses plugins below a folder that everybody may write to, as /tmp.
+plugin=$(mktemp -d /run/sluice-plugin.XXXXXX)/librte_net_sluice.so
+trap 'rm -rf "${plugin%/*}"; scenario_finish' EXIT
+cp "$SLUICE_BUILD/tools/librte_net_sluice.so" "$plugin" || fail "a copy of the plugin"
+
+ovs=$system_dir/ovs
+mkdir "$ovs"
+export OVS_RUNDIR=$ovs OVS_DBDIR=$ovs OVS_LOGDIR=$ovs OVS_SYSCONFDIR=$ovs
+vsctl() { timeout 30 ovs-vsctl --db="unix:$ovs/db.sock" "$@"; }
+ovsdb-tool create "$ovs/conf.db" /usr/share/openvswitch/vswitch.ovsschema || fail "ovsdb-tool"
+ovsdb-server "$ovs/conf.db" "--remote=punix:$ovs/db.sock" --log-file="$ovs/db.log" -vconsole:off &
+system_pids+=($!)
+system_names+=(ovsdb-server)
+system_until 10 test -S "$ovs/db.sock" || fail "ovsdb-server"
+vsctl --no-wait init || fail "ovs-vsctl"
+# Without hugepages DPDK takes its memory in the old way, and has to be told so: the switch would ask for the new one.
+vsctl --no-wait set Open_vSwitch . other_config:dpdk-init=true other_config:pmd-cpu-mask=0x1 other_config:dpdk-lcore-mask=0x1 \
+	"other_config:dpdk-extra=--no-huge --legacy-mem --no-shconf -m 256 --no-pci --no-telemetry -d $plugin" || fail "ovs-vsctl"
+# The switch's own interfaces stay in a namespace of its own.
+unshare --net "$vswitchd" "unix:$ovs/db.sock" --pidfile="$ovs/vswitchd.pid" --unixctl="$ovs/vswitchd.ctl" --log-file="$system_dir/log/vswitchd.log" -vconsole:off &
+system_pids+=($!)
+system_names+=(vswitchd)
+vswitchd_pid=$!
+vsctl --timeout=30 add-br br0 -- set bridge br0 datapath_type=netdev || fail "the bridge"
+
+guests=(1 2)
+tap_pid=()
+for n in "${guests[@]}"; do
+	vsctl --timeout=30 add-port br0 "vif$n" -- set Interface "vif$n" type=dpdk \
+		"options:dpdk-devargs=net_netback$n,guest=g$n,run_dir=$system_run_dir" || fail "port $n"
+	[ "$(vsctl get Interface "vif$n" error)" = '[]' ] || fail "port $n: $(vsctl get Interface "vif$n" error)"
+	printf 'name="g%s"\nkernel=""\nmemory=32\nvif=["mac=00:16:3e:00:00:0%s"]\n' "$n" "$n" >"$system_dir/g$n.cfg"
+	sluice create -q "$system_dir/g$n.cfg" || fail "guest $n"
+	"$SLUICE_BUILD/tools/sluice-guest" --attach "g$n" --run-dir "$system_run_dir" tap 0 --address "10.9.0.$n/24" --address "fd09::$n/64" \
+		>"$system_dir/log/tap$n.log" 2>&1 &
+	tap_pid[n]=$!
+	system_until 20 grep -q '^ready' "$system_dir/log/tap$n.log" || fail "guest $n is connected"
+done
+holds "two vifs are ports of Open vSwitch $(vsctl --version | sed -n '1s/.* //p')"
+
+in_ns() { nsenter --net="/proc/${tap_pid[$1]}/ns/net" "${@:2}"; }
+pings() { in_ns 1 ping -c 1 -W 1 "$1" >/dev/null 2>&1; }
+system_until 10 pings 10.9.0.2 || fail "ping through Open vSwitch"
+system_until 10 pings fd09::2 || fail "ping through Open vSwitch over IPv6"
+in_ns 1 ping -q -c 300 -i 0.002 -s 1400 10.9.0.2 | grep -q ' 300 received' || fail "300 pings through Open vSwitch"
+holds "two guests ping each other through it, 300 times 1400 bytes"
+forwarded() { [ "$(vsctl get Interface "$1" statistics:rx_packets)" -ge 300 ]; }
+system_until 15 forwarded vif1 || fail "Open vSwitch counts what guest 1 sent"
+holds "its counters show them"
+
+for n in "${guests[@]}"; do
+	sluice shutdown "g$n" >/dev/null || fail "shutdown of guest $n"
+	wait "${tap_pid[n]}" || fail "guest $n ends well"
+	system_until 10 is_gone "g$n" || fail "guest $n is gone"
+done
+vsctl --timeout=30 del-port vif1 || fail "del-port"
+holds "a port whose guest is gone can be removed"
+timeout 20 ovs-appctl --target="$ovs/vswitchd.ctl" exit || fail "ovs-appctl exit"
+system_gone "$vswitchd_pid" 20 || fail "Open vSwitch ends"
+system_stop vswitchd || fail "Open vSwitch ends well"
+system_stop ovsdb-server # by a signal, as it says itself
+expect_nothing_left "after both guests ended"
