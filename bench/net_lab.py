@@ -24,7 +24,7 @@ BUILD = os.path.dirname(HERE)
 TOOLS = os.path.join(BUILD, 'tools')
 PLUGIN = os.path.join(TOOLS, 'librte_net_sluice.so')
 TOLERANCE = 1.2
-ATTEMPTS = 3  # for each round that counts
+ATTEMPTS = 2  # for each round that counts
 HUGE_MIB = 1024
 HUGE_NR = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages'
 HUGE_FREE = '/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages'
@@ -356,7 +356,7 @@ class Lab:
 
 def main(measure, parser):
     """Runs measure(lab, args); the exit status."""
-    parser.add_argument('--seconds', type=float, default=2, help='of a sample')
+    parser.add_argument('--seconds', type=float, default=1.5, help='of a sample')
     parser.add_argument('--rounds', type=int, default=3, help='of each figure')
     parser.add_argument('--only', default='', help='figures whose names contain this')
     args = parser.parse_args()
