@@ -13,10 +13,13 @@
  * Trusts   nothing behind q->rx.ring.sh. A request is answered in the slot it came from, because answers are put in the
  *          order in which requests were taken.
  * Runs in  the worker. No lock, no allocation, no system call but the wake.
- * Fails    too few buffers, or a packet too long: dropped and counted, never waited for. A bad grant: NETIF_RSP_ERROR
- *          for every slot of that packet. Impossible ring: vif_fail().
+ * Fails    too few buffers: of a guest that says when it posts more (feature-rx-notify) a few packets wait, up to 64 and 256 KiB,
+ *          for a tenth of a second; else dropped and counted. A packet too long: dropped. A bad grant: NETIF_RSP_ERROR for every
+ *          slot of that packet. Impossible ring: vif_fail().
  * Spec     xen/io/netif.h.
  */
+#include <rte_cycles.h>
+
 #include "netback/vif.h"
 
 struct rx_batch {
@@ -228,27 +231,110 @@ static bool rx_has_requests(struct vif_queue *q, struct rx_batch *b, uint32_t sl
 		return false;
 	}
 	b->avail = (uint32_t)n;
-	return b->avail >= slots;
+	if (b->avail < slots)
+		return false;
+	q->rx.is_stalled = false;
+	return true;
 }
 
-static void rx_packet(struct vif_queue *q, struct rx_batch *b, const struct rte_mbuf *m)
+/* False: the guest has posted too few buffers; else the packet is on its way, or dropped for good. */
+static __rte_always_inline bool rx_packet(struct vif_queue *q, struct rx_batch *b, const struct rte_mbuf *m)
 {
 	uint32_t slots = (m->pkt_len + PAGE_BYTES - 1) / PAGE_BYTES + rx_extras(q, m);
 
 	if (unlikely(m->pkt_len == 0 || m->pkt_len > q->max_frame || m->nb_segs + slots > VIF_OPS)) {
 		count_add(&q->stats->rx_drop_too_long, 1);
-		return;
+		return true;
 	}
 	if (b->nr_rsp + slots > VIF_OPS || b->nr_copy + m->nb_segs + slots > VIF_OPS)
 		rx_flush(q, b);
-	if (!rx_has_requests(q, b, slots)) {
-		count_add(&q->stats->rx_drop_no_request, 1);
-		return;
+	if (unlikely(!rx_has_requests(q, b, slots))) {
+		q->rx.wanted = (uint16_t)slots;
+		return false;
 	}
 	if (likely(slots == 1 && m->nb_segs == 1))
 		rx_plan_simple(q, b, m);
 	else
 		rx_plan(q, b, m);
+	return true;
+}
+
+static inline void rx_finish(struct vif_queue *q, struct rx_batch *b)
+{
+	if (b->nr_rsp)
+		rx_flush(q, b);
+	if (q->rx.ring.rsp_prod != q->rx.ring.rsp_shown)
+		vif_wake(q, q->rx_port, netif_rxr_back_push(&q->rx.ring));
+}
+
+/* ---- packets that wait for buffers ------------------------------------------------------------------------------ */
+
+/* One reference more, for the queue of those that wait. Dropped when that is full, or the guest has not answered for long. */
+static __rte_noinline void rx_hold(struct vif_queue *q, struct rte_mbuf *m)
+{
+	struct vif_rx *rx = &q->rx;
+
+	/* Flooded packets carry one hash at a time: this guest's would not be its own later. */
+	if (!q->rx_notify || rx->is_stalled || rx->nr_held == VIF_RX_HELD || rx->held_bytes + m->pkt_len > VIF_RX_HELD_BYTES ||
+	    (q->wants_hash && rte_mbuf_refcnt_read(m) > 1)) {
+		count_add(&q->stats->rx_drop_no_request, 1);
+		return;
+	}
+	if (rx->nr_held == 0)
+		rx->held_tsc = rte_rdtsc();
+	rte_pktmbuf_refcnt_update(m, 1);
+	rx->held[(rx->held_at + rx->nr_held++) % VIF_RX_HELD] = m;
+	rx->held_bytes += m->pkt_len;
+	count_add(&q->stats->rx_held, 1);
+}
+
+static struct rte_mbuf *rx_unhold(struct vif_rx *rx)
+{
+	struct rte_mbuf *m = rx->held[rx->held_at];
+
+	rx->held_at = (rx->held_at + 1) % VIF_RX_HELD;
+	rx->nr_held--;
+	rx->held_bytes -= m->pkt_len;
+	return m;
+}
+
+void vif_rx_drop_held(struct vif_queue *q)
+{
+	while (q->rx.nr_held)
+		rte_pktmbuf_free(rx_unhold(&q->rx));
+}
+
+void vif_rx_retry(struct vif_queue *q)
+{
+	struct rte_mbuf *done[VIF_RX_HELD];
+	struct vif_rx *rx = &q->rx;
+	struct rx_batch b = {0};
+	unsigned nr = 0;
+
+	while (rx->nr_held && !q->fault && rx_packet(q, &b, rx->held[rx->held_at]))
+		done[nr++] = rx_unhold(rx);
+	rx_finish(q, &b);
+	rte_pktmbuf_free_bulk(done, nr);
+	if (nr) {
+		rx->held_tsc = rte_rdtsc();
+	} else if (rx->nr_held && rte_rdtsc() - rx->held_tsc > q->patience_tsc) {
+		/* Drained: others' pages are among what waits. Nothing waits again until the guest posts buffers. */
+		count_add(&q->stats->rx_drop_stalled, rx->nr_held);
+		rx->is_stalled = true;
+		vif_rx_drop_held(q);
+	}
+}
+
+bool vif_rx_arm(struct vif_queue *q)
+{
+	if (q->rx.nr_held == 0)
+		return false;
+	vif_rx_retry(q);
+	if (q->rx.nr_held == 0 || q->fault)
+		return false;
+	/* To be woken when the first that waits has room, not before. */
+	ring_arm(&q->rx.ring.sh->head.req_event, q->rx.ring.req_cons + q->rx.wanted - 1u);
+	return netif_rxr_back_pending(&q->rx.ring) >= (int)q->rx.wanted;
 }
 
 uint16_t vif_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
@@ -256,12 +342,13 @@ uint16_t vif_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	struct vif_queue *q = queue;
 	struct rx_batch b = {0};
 
+	if (unlikely(q->rx.nr_held))
+		vif_rx_retry(q);
+	/* What comes behind one that waits waits, too. */
 	for (uint16_t i = 0; i < n && !q->fault; i++)
-		rx_packet(q, &b, pkts[i]);
-	if (b.nr_rsp)
-		rx_flush(q, &b);
-	if (q->rx.ring.rsp_prod != q->rx.ring.rsp_shown)
-		vif_wake(q, q->rx_port, netif_rxr_back_push(&q->rx.ring));
+		if (unlikely(q->rx.nr_held) || unlikely(!rx_packet(q, &b, pkts[i])))
+			rx_hold(q, pkts[i]);
+	rx_finish(q, &b);
 	rte_pktmbuf_free_bulk(pkts, n);
 	return n;
 }

@@ -113,6 +113,7 @@ void vif_attach(struct vif_queue *q, bool *any_fault)
 
 void vif_detach(struct vif_queue *q)
 {
+	vif_rx_drop_held(q);
 	store_relaxed(&q->lcore, VIF_LCORE_NONE);
 }
 
@@ -449,6 +450,8 @@ uint16_t vif_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 
 	if (unlikely(q->fault))
 		return 0;
+	if (unlikely(q->rx.nr_held))
+		vif_rx_retry(q);
 	tx_finish(q);
 	if (unlikely(!tx_take(q)))
 		return 0;
@@ -475,11 +478,13 @@ bool vif_arm(struct vif_queue *q)
 {
 	uint32_t left = q->tx.taken_end - q->tx.taken_at;
 	struct tx_chain c;
+	bool has_room;
 
 	if (q->fault)
 		return false;
 	vif_tx_finish(q);
-	if (netif_txr_back_final_check(&q->tx.ring))
+	has_room = vif_rx_arm(q);
+	if (netif_txr_back_final_check(&q->tx.ring) || has_room)
 		return true;
 	/* Slots taken but not yet worked on count as work, the beginning of an unfinished packet does not. */
 	tx_chain_parse(q->tx.taken, SLOT_MASK, q->tx.taken_at, left, &c);

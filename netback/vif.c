@@ -15,6 +15,7 @@
 
 #include <stdlib.h>
 
+#include <rte_cycles.h>
 #include <rte_errno.h>
 
 const char *vif_fault_text(enum vif_fault fault)
@@ -101,6 +102,8 @@ int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, 
 	q->lcore = VIF_LCORE_NONE;
 	q->max_frame = features->sg ? VIF_MAX_FRAME : PAGE_BYTES;
 	q->caps = features->caps;
+	q->rx_notify = features->rx_notify;
+	q->patience_tsc = VIF_RX_PATIENCE_MS * rte_get_tsc_hz() / 1000;
 	q->map_large = hv_map_is_cheap(hv) && !features->copies_only;
 	slots_init(q);
 	err = done_ring_create(&q->tx.done);

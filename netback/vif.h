@@ -31,6 +31,9 @@
 #define VIF_TX_PACKET_OPS 64 /* most that one packet needs: 18 fragments cut at mbuf ends */
 #define VIF_MAX_FRAME 65535
 #define VIF_MAX_QUEUES 8
+#define VIF_RX_HELD 64             /* packets that wait for the guest's buffers */
+#define VIF_RX_HELD_BYTES 262144u  /* and their bytes */
+#define VIF_RX_PATIENCE_MS 100     /* how long the first of them waits; they may be others' pages */
 #define VIF_LCORE_NONE (UINT32_MAX - 1) /* no thread has it; LCORE_ID_ANY is what threads unknown to the EAL have */
 
 enum vif_fault {
@@ -62,7 +65,9 @@ enum vif_fault {
 	X(rx_bytes)                                                                          \
 	X(rx_slots)            /* requests answered */                                       \
 	X(rx_gso)              /* given to the guest larger than a frame */                  \
+	X(rx_held)             /* waited for the guest's buffers */                          \
 	X(rx_drop_no_request)  /* the guest had posted too few buffers */                    \
+	X(rx_drop_stalled)     /* waited for them in vain */                                 \
 	X(rx_drop_too_long)    /* longer than the guest can take */                          \
 	X(rx_drop_bad_grant)   /* a grant that does not let us */                            \
 	X(notify_sent)                                                                       \
@@ -117,6 +122,12 @@ struct vif_rx {
 	struct netif_rx_response rsp[VIF_OPS]; /* or extra info */
 	struct grant_copy_op copy[VIF_OPS];
 	uint16_t copy_packet[VIF_OPS]; /* where a copy's packet begins in rsp[] */
+	uint16_t held_at, nr_held;     /* of held[] */
+	uint16_t wanted;               /* requests that the first of them needs */
+	bool is_stalled;               /* the last that waited did so in vain */
+	uint32_t held_bytes;
+	uint64_t held_tsc; /* when one last found room, or began to wait */
+	struct rte_mbuf *held[VIF_RX_HELD];
 };
 
 struct vif_queue {
@@ -135,6 +146,8 @@ struct vif_queue {
 	bool *any_fault;         /* the worker's: some queue of its has failed */
 	struct stage *stage;     /* pages kept mapped; NULL: none */
 	bool wants_hash;         /* the guest asked for hashes and is told them */
+	bool rx_notify;          /* the guest says when it posts buffers: packets may wait for them */
+	uint64_t patience_tsc;   /* for how long */
 	bool map_large;          /* long packets' pages are attached, not copied */
 	void *tx_area, *rx_area;
 	struct vif_tx tx;
@@ -151,6 +164,7 @@ struct vif_keys {
 /* What holds for all queues of a vif. */
 struct vif_features {
 	bool sg;          /* the guest takes packets longer than a page */
+	bool rx_notify;   /* it says when it posts rx buffers */
 	unsigned caps;    /* OFFLOAD_*: what it takes as it is */
 	bool copies_only; /* no page is ever mapped */
 	bool is_takeover; /* the rings run: they are taken over where they are */
@@ -195,11 +209,20 @@ uint16_t vif_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
 uint16_t vif_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
 /* Before sleep: true when there is more to do already. */
 bool vif_arm(struct vif_queue *q);
-/* Pages that others still hold: while there are some, somebody must look now and then (vif_tx_finish). */
+/* Pages that others still hold, packets that wait: while there are some, somebody must look now and then. */
 static inline bool vif_has_attached(const struct vif_queue *q)
 {
 	return q->nr_attached != 0;
 }
+static inline bool vif_must_be_looked_at(const struct vif_queue *q)
+{
+	return q->nr_attached != 0 || q->rx.nr_held != 0;
+}
+/* Packets that wait for the guest's buffers: those that have room go; all go when they waited too long. */
+void vif_rx_retry(struct vif_queue *q);
+/* Asks to be woken when there is room; true: there is already. Part of vif_arm. */
+bool vif_rx_arm(struct vif_queue *q);
+void vif_rx_drop_held(struct vif_queue *q);
 /* Answers what came back. */
 void vif_tx_finish(struct vif_queue *q);
 /* The first thing the worker does with a queue. any_fault becomes true when the queue fails. */

@@ -145,6 +145,7 @@ int vif_keys_read(struct handshake *h, unsigned max_queues, struct vif_wishes *w
 	if (err)
 		return err;
 	wishes->features.sg = is_set(h, "feature-sg");
+	wishes->features.rx_notify = is_set(h, "feature-rx-notify");
 	wishes->features.caps = read_caps(h, wishes->features.sg);
 	return 0;
 }

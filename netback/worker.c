@@ -85,10 +85,10 @@ static bool port_arm(const struct worker_port *p)
 	return has_more;
 }
 
-static bool port_has_attached(const struct worker_port *p)
+static bool port_must_be_looked_at(const struct worker_port *p)
 {
 	for (unsigned i = 0; i < p->nr_queues; i++)
-		if (vif_has_attached(p->queue[i]))
+		if (vif_must_be_looked_at(p->queue[i]))
 			return true;
 	return false;
 }
@@ -166,7 +166,7 @@ static bool worker_glance(struct worker *w, bool is_due)
 	bool any = false;
 
 	TAILQ_FOREACH(p, &w->all, all) {
-		if (p->wake != WORKER_WAKE_TIMER && !port_has_attached(p))
+		if (p->wake != WORKER_WAKE_TIMER && !port_must_be_looked_at(p))
 			continue;
 		any = true;
 		if (is_due)

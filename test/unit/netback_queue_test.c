@@ -314,6 +314,86 @@ static void a_guest_without_scatter_gather_gets_no_packet_longer_than_a_page(voi
 	vif_box_finish(&box);
 }
 
+static void packets_wait_for_a_guest_that_says_when_it_posts_buffers(void **state)
+{
+	struct rte_mbuf *m[4];
+	uint8_t out[9014];
+	unsigned slots;
+
+	vif_box_init_features(&box, &(struct vif_features){.sg = true, .rx_notify = true});
+	vif_box_post(&box, 0, 1);
+	m[0] = vif_box_packet(100, 2000, 0);
+	m[1] = vif_box_packet(9014, 2000, 1);
+	m[2] = vif_box_packet(200, 2000, 2);
+	assert_int_equal(vif_rx_burst(box.queue, m, 3), 3);
+	assert_int_equal(take_rx(out, &slots), 100);
+	assert_int_equal(box.stats.rx_held, 2);
+	assert_false(vif_arm(box.queue));
+	assert_true(vif_must_be_looked_at(box.queue));
+	/* Two buffers are too few for the first that waits, and wake nobody; with the third it goes, and then the next. */
+	for (unsigned i = 0; i < 4; i++) {
+		netif_rxr_front_put(&box.rx, &(struct netif_rx_request){.id = (uint16_t)(10 + i), .gref = box.ref[10 + i]});
+		assert_int_equal(netif_rxr_front_push(&box.rx), i == 2);
+		vif_tx_burst(box.queue, m, 4);
+		assert_int_equal(netif_rxr_front_pending(&box.rx), i < 2 ? 0 : i + 1);
+	}
+	assert_int_equal(take_rx(out, &slots), 9014);
+	assert_int_equal(take_rx(out, &slots), 200);
+	assert_false(vif_must_be_looked_at(box.queue));
+	assert_int_equal(vif_box_in_use(), 0);
+	vif_box_finish(&box);
+}
+
+static void a_guest_that_stops_taking_costs_bounded_memory_and_recovers(void **state)
+{
+	struct rte_mbuf *m[VIF_RX_HELD];
+	uint8_t out[100];
+	unsigned slots;
+
+	vif_box_init_features(&box, &(struct vif_features){.sg = true, .rx_notify = true});
+	for (unsigned round = 0; round < 4; round++) {
+		for (unsigned i = 0; i < VIF_RX_HELD; i++)
+			m[i] = vif_box_packet(100, 2000, 0);
+		vif_rx_burst(box.queue, m, VIF_RX_HELD);
+		assert_int_equal(vif_box_in_use(), VIF_RX_HELD);
+	}
+	m[0] = vif_box_packet(100, 2000, 0);
+	vif_rx_burst(box.queue, m, 1);
+	assert_int_equal(box.stats.rx_drop_no_request, 3 * VIF_RX_HELD + 1);
+	box.queue->patience_tsc = 0; /* time passes */
+	assert_false(vif_arm(box.queue));
+	assert_int_equal(box.stats.rx_drop_stalled, VIF_RX_HELD);
+	assert_int_equal(vif_box_in_use(), 0);
+	/* Nothing waits for it now; when it posts again, all is as before. */
+	m[0] = vif_box_packet(100, 2000, 0);
+	vif_rx_burst(box.queue, m, 1);
+	assert_int_equal(vif_box_in_use(), 0);
+	vif_box_post(&box, 0, 1);
+	m[0] = vif_box_packet(100, 2000, 0);
+	m[1] = vif_box_packet(100, 2000, 0);
+	box.queue->patience_tsc = UINT64_MAX;
+	vif_rx_burst(box.queue, m, 2);
+	assert_int_equal(take_rx(out, &slots), 100);
+	assert_int_equal(vif_box_in_use(), 1);
+	vif_box_finish(&box); /* what waits goes with the queue */
+	assert_int_equal(vif_box_in_use(), 0);
+}
+
+static void large_packets_that_wait_are_bounded_in_bytes(void **state)
+{
+	struct rte_mbuf *m;
+
+	vif_box_init_features(&box, &(struct vif_features){.sg = true, .rx_notify = true});
+	for (unsigned i = 0; i < 8; i++) {
+		m = vif_box_packet(65000, 2000, 0);
+		vif_rx_burst(box.queue, &m, 1);
+	}
+	assert_int_equal(box.stats.rx_held, VIF_RX_HELD_BYTES / 65000);
+	assert_int_equal(box.stats.rx_drop_no_request, 8 - VIF_RX_HELD_BYTES / 65000);
+	vif_box_finish(&box);
+	assert_int_equal(vif_box_in_use(), 0);
+}
+
 /* ---- platforms where maps are dear, and back ends that start again -------------------------------------------------- */
 
 static void where_maps_are_dear_a_burst_is_one_batch_of_copies_and_no_map(void **state)
@@ -391,6 +471,9 @@ int main(void)
 		cmocka_unit_test(packets_beyond_the_posted_buffers_are_dropped_and_counted),
 		cmocka_unit_test(a_burst_is_one_wake),
 		cmocka_unit_test(a_guest_without_scatter_gather_gets_no_packet_longer_than_a_page),
+		cmocka_unit_test(packets_wait_for_a_guest_that_says_when_it_posts_buffers),
+		cmocka_unit_test(a_guest_that_stops_taking_costs_bounded_memory_and_recovers),
+		cmocka_unit_test(large_packets_that_wait_are_bounded_in_bytes),
 		cmocka_unit_test(where_maps_are_dear_a_burst_is_one_batch_of_copies_and_no_map),
 		cmocka_unit_test(a_back_end_that_starts_again_goes_on_where_the_last_one_stopped),
 	};
