@@ -67,7 +67,13 @@ static void device_port(struct device *d, unsigned caps)
 	struct vif_port *p = &d->port;
 	int err;
 
-	*p = (struct vif_port){.nr_queues = (uint16_t)d->vif.nr_queues, .captures = d->captures};
+	*p = (struct vif_port){
+		.nr_queues = (uint16_t)d->vif.nr_queues,
+		.captures = d->captures,
+		.mcast = &d->vif.mcast,
+		.tx_rate = d->limits.tx,
+		.rx_rate = d->limits.rx,
+	};
 	memcpy(p->queue, d->vif.queue, sizeof(p->queue));
 	d->bridge_port = (struct bridge_port){
 		.queue = p,
@@ -82,6 +88,7 @@ static void device_port(struct device *d, unsigned caps)
 		.queue = d->vif.queue,
 		.nr_queues = d->vif.nr_queues,
 		.wake = WORKER_WAKE_EVENT,
+		.is_throttled = &p->is_throttled,
 	};
 	err = pmd_attach(&d->vif, &p->port_id);
 	if (!err) {
@@ -232,6 +239,9 @@ static int connect_connect(struct handshake *h)
 		return err;
 	wishes.features.copies_only = d->nb->opt.copies_only;
 	wishes.features.is_takeover = h->is_takeover;
+	d->vif.mcast = (struct mcast){.is_on = wishes.wants_mcast};
+	wishes.features.mcast = &d->vif.mcast;
+	vif_limits_read(h->store, h->own_path, &d->limits);
 	err = device_queues_create(d, h, &wishes);
 	if (err)
 		return err;
@@ -279,6 +289,36 @@ static void connect_disconnect(struct handshake *h)
 	device_port_undo(d);
 	device_queues_drop(d);
 	log_info("%s is off the bridge", d->vif.name);
+}
+
+/* ---- changes while connected ------------------------------------------------------------------------------------ */
+
+static int set_limits(struct bridge *b, void *arg)
+{
+	struct device *d = arg;
+
+	d->port.tx_rate = d->limits.tx;
+	d->port.rx_rate = d->limits.rx;
+	d->port.is_throttled = false;
+	return 0;
+}
+
+void connect_limits_changed(struct device *d)
+{
+	if (!d->vif.nr_queues)
+		return;
+	vif_limits_read(d->handshake->store, d->handshake->own_path, &d->limits);
+	worker_run(d->nb->worker, set_limits, d);
+	log_info("%s: rate limits are %s", d->vif.name,
+		 rate_is_on(&d->limits.tx) || rate_is_on(&d->limits.rx) ? "as the store says" : "off");
+}
+
+static void connect_changed(struct handshake *h, const char *key)
+{
+	struct device *d = h->priv;
+
+	if (!strcmp(key, "request-multicast-control"))
+		store_relaxed(&d->vif.mcast.is_on, vif_keys_want_mcast(h));
 }
 
 /* ---- devices ---------------------------------------------------------------------------------------------------- */
@@ -331,6 +371,7 @@ const struct xenbus_driver connect_driver = {
 			.offer = connect_offer,
 			.connect = connect_connect,
 			.disconnect = connect_disconnect,
+			.changed = connect_changed,
 		},
 	.probe = connect_probe,
 	.remove = connect_remove,

@@ -88,6 +88,39 @@ static void on_fault(void *arg, uint32_t events)
 	}
 }
 
+/* Somebody wrote below a directory of ours: of the nodes there only the limits are watched for. */
+static void on_limits(void *arg, uint32_t events)
+{
+	struct netback *nb = arg;
+	struct store_client *store = hv_store(nb->hv, NULL);
+	char *path, *token;
+	struct device *d;
+
+	while (store && !store_client_next_watch(store, &path, &token)) {
+		TAILQ_FOREACH(d, &nb->devices, all)
+			if (d->handshake && vif_limits_is_node(d->handshake->own_path, path))
+				connect_limits_changed(d);
+		free(path);
+		free(token);
+	}
+}
+
+static int watch_limits(struct netback *nb)
+{
+	char base[64];
+	int err;
+	struct store_client *store = hv_store(nb->hv, &err);
+
+	if (!store)
+		return err;
+	snprintf(base, sizeof(base), "/local/domain/%u/backend/vif", hv_domid(nb->hv));
+	err = store_client_watch(store, base, "limits");
+	if (err)
+		return err;
+	nb->limits_source = loop_add_fd(nb->loop, store_client_fd(store), EPOLLIN, on_limits, nb);
+	return nb->limits_source ? 0 : -errno;
+}
+
 static void on_xenbus(void *arg, uint32_t events)
 {
 	struct netback *nb = arg;
@@ -231,6 +264,11 @@ static int serve_vifs(struct netback *nb, char *why)
 			 err == -EBUSY ? "another sluice-netback serves them; stop it first" : strerror(-err));
 		return err;
 	}
+	err = watch_limits(nb);
+	if (err) {
+		snprintf(why, NETBACK_WHY_BYTES, "the store's rate limits cannot be watched: %s", strerror(-err));
+		return err;
+	}
 	nb->xenbus_source = loop_add_fd(nb->loop, xenbus_fd(nb->xenbus), EPOLLIN, on_xenbus, nb);
 	if (!nb->xenbus_source) {
 		snprintf(why, NETBACK_WHY_BYTES, "no event source: %s", strerror(errno));
@@ -307,6 +345,7 @@ void netback_destroy(struct netback *nb)
 		return;
 	capture_server_destroy(nb->capture_server);
 	nb->capture_server = NULL;
+	loop_remove(nb->limits_source);
 	loop_remove(nb->xenbus_source);
 	loop_remove(nb->fault_source);
 	if (nb->xenbus)

@@ -9,6 +9,7 @@
 #include "hv/xenbus.h"
 #include "netback/capture_server.h"
 #include "netback/ctrl.h"
+#include "netback/vif_limits.h"
 #include "netback/netback.h"
 #include "netback/tap.h"
 #include "netback/vif_port.h"
@@ -26,6 +27,7 @@ struct device {
 	struct worker_port worker_port;
 	struct ctrl ctrl;          /* its peer is NULL when there is none */
 	struct loop_source *ctrl_source;
+	struct vif_limits limits;      /* as in the store */
 	char linux_bridge[IFNAMSIZ]; /* "": the back end's own */
 	struct tap *tap;           /* when its bridge is Linux's: joined to this vif alone */
 	struct worker_port tap_worker_port;
@@ -53,6 +55,7 @@ struct netback {
 	struct worker *worker;
 	struct xenbus *xenbus;
 	struct capture_server *capture_server; /* NULL: no captures can be asked for */
+	struct loop_source *limits_source; /* watch events of own directories' rates */
 	struct loop_source *xenbus_source, *fault_source, *linger_timer;
 	unsigned nr_ports;
 	struct netback_port ports[NETBACK_MAX_PORTS];
@@ -62,6 +65,9 @@ struct netback {
 };
 
 extern const struct xenbus_driver connect_driver;
+
+/* A watch fired for one of the nodes of vif_limits.h: what they say comes into force. */
+void connect_limits_changed(struct device *d);
 
 /* A queue whose packets are still out: looked at until they are back. */
 void netback_linger(struct netback *nb, struct vif_queue *q);

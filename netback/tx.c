@@ -181,6 +181,24 @@ static void tx_refuse(struct vif_queue *q, const struct tx_chain *c)
 	count_add(tx_drop_counter(q, c->status), 1);
 }
 
+/* A change of the multicast list at taken_at: done, or refused, at once. */
+static void tx_mcast(struct vif_queue *q, const struct tx_chain *c)
+{
+	struct rte_ether_addr addr;
+	int err = 0;
+
+	__builtin_memcpy(&addr, c->mcast_addr, sizeof(addr));
+	if (!q->mcast || !rte_is_multicast_ether_addr(&addr))
+		err = -EINVAL;
+	else if (c->mcast_type == XEN_NETIF_EXTRA_TYPE_MCAST_ADD)
+		err = mcast_add(q->mcast, &addr);
+	else
+		mcast_del(q->mcast, &addr);
+	tx_answer_all(q, c, err ? NETIF_RSP_ERROR : NETIF_RSP_OKAY);
+	q->tx.taken_at += c->nr_slots;
+	count_add(err ? &q->stats->tx_drop_extra : &q->stats->tx_mcast, 1);
+}
+
 /* The rest of a packet that was too long. */
 static void tx_skip(struct vif_queue *q)
 {
@@ -326,7 +344,9 @@ static uint16_t tx_plan_burst(struct vif_queue *q, uint16_t n, uint32_t *nr_copy
 			vif_fail(q, VIF_FAULT_TX_EXTRA);
 			break;
 		}
-		if (unlikely(w->chain.status != TX_CHAIN_OK)) {
+		if (unlikely(w->chain.status == TX_CHAIN_MCAST)) {
+			tx_mcast(q, &w->chain);
+		} else if (unlikely(w->chain.status != TX_CHAIN_OK)) {
 			tx_refuse(q, &w->chain);
 			tx_skip(q);
 		} else if (tx_plan(q, w, nr_copy, nr_map)) {

@@ -21,6 +21,7 @@
 
 enum tx_chain_status {
 	TX_CHAIN_OK,
+	TX_CHAIN_MCAST,      /* a change of the multicast list: its requests name no data */
 	TX_CHAIN_INCOMPLETE, /* the rest is not published yet; nothing was taken */
 	TX_CHAIN_EXTRA,      /* extra info that is not offered, or makes no sense */
 	TX_CHAIN_TOO_LONG,   /* more than TX_MAX_FRAGS slots; when open, the rest follows */
@@ -48,6 +49,8 @@ struct tx_chain {
 	uint16_t flags;    /* NETTXF_* of the first slot */
 	uint16_t gso_size; /* bytes of payload for each segment; with gso_type */
 	uint8_t gso_type;  /* XEN_NETIF_GSO_TYPE_* */
+	uint8_t mcast_type; /* XEN_NETIF_EXTRA_TYPE_MCAST_*: no packet, but a change of the guest's list; 0: a packet */
+	uint8_t mcast_addr[6];
 	bool is_extra_bad; /* some extra info is none that we offer */
 	bool open; /* TX_CHAIN_TOO_LONG: more slots of this packet are still to come */
 	struct tx_frag frag[TX_MAX_FRAGS];
@@ -62,6 +65,13 @@ static inline void tx_chain_extra(struct tx_chain *c, const struct netif_extra_i
 		if ((c->gso_type != XEN_NETIF_GSO_TYPE_TCPV4 && c->gso_type != XEN_NETIF_GSO_TYPE_TCPV6) || c->gso_size == 0)
 			c->is_extra_bad = true;
 		break;
+	case XEN_NETIF_EXTRA_TYPE_MCAST_ADD:
+	case XEN_NETIF_EXTRA_TYPE_MCAST_DEL:
+		c->mcast_type = extra->type;
+		__builtin_memcpy(c->mcast_addr, extra->u.mcast.addr, sizeof(c->mcast_addr));
+		break;
+	case XEN_NETIF_EXTRA_TYPE_HASH:
+		break; /* the sender's, of no use on a bridge */
 	default:
 		c->is_extra_bad = true;
 	}
@@ -145,7 +155,7 @@ static inline void tx_chain_parse(const struct netif_tx_request reqs[], uint32_t
 			(struct tx_frag){.ref = r->gref, .offset = r->offset, .len = r->size, .id = r->id};
 	}
 	c->nr_slots = slot;
-	c->status = c->is_extra_bad ? TX_CHAIN_EXTRA : tx_chain_check(c);
+	c->status = c->is_extra_bad ? TX_CHAIN_EXTRA : c->mcast_type ? TX_CHAIN_MCAST : tx_chain_check(c);
 }
 
 #endif

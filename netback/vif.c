@@ -103,6 +103,7 @@ int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, 
 	q->max_frame = features->sg ? VIF_MAX_FRAME : PAGE_BYTES;
 	q->caps = features->caps;
 	q->rx_notify = features->rx_notify;
+	q->mcast = features->mcast;
 	q->patience_tsc = VIF_RX_PATIENCE_MS * rte_get_tsc_hz() / 1000;
 	q->map_large = hv_map_is_cheap(hv) && !features->copies_only;
 	slots_init(q);

@@ -20,6 +20,7 @@
 
 #include "hv/hv.h"
 #include "netback/bridge.h"
+#include "netback/mcast.h"
 #include "netback/stage.h"
 #include "netback/tx_chain.h"
 
@@ -53,6 +54,7 @@ enum vif_fault {
 	X(tx_staged)           /* packets in pages that are kept mapped */                   \
 	X(tx_csum_blank)       /* came without checksum */                                   \
 	X(tx_gso)              /* came larger than a frame, to be segmented */               \
+	X(tx_mcast)            /* changes of the multicast list */                           \
 	X(tx_drop_extra)       /* refused: extra info that is not offered, or makes no sense */ \
 	X(tx_drop_too_long)    /* refused: more slots than XEN_NETIF_NR_SLOTS_MIN */         \
 	X(tx_drop_too_small)   /* refused: no Ethernet header */                             \
@@ -68,6 +70,8 @@ enum vif_fault {
 	X(rx_held)             /* waited for the guest's buffers */                          \
 	X(rx_drop_no_request)  /* the guest had posted too few buffers */                    \
 	X(rx_drop_stalled)     /* waited for them in vain */                                 \
+	X(rx_drop_multicast)   /* an address that the guest has not asked for */             \
+	X(rx_drop_rate)        /* beyond the limit */                                        \
 	X(rx_drop_too_long)    /* longer than the guest can take */                          \
 	X(rx_drop_bad_grant)   /* a grant that does not let us */                            \
 	X(notify_sent)                                                                       \
@@ -144,6 +148,7 @@ struct vif_queue {
 	unsigned caps;           /* OFFLOAD_*: what the guest takes as it is */
 	enum vif_fault fault;    /* set once by the worker, read by the control thread */
 	bool *any_fault;         /* the worker's: some queue of its has failed */
+	struct mcast *mcast;     /* the vif's; not touched once detached */
 	struct stage *stage;     /* pages kept mapped; NULL: none */
 	bool wants_hash;         /* the guest asked for hashes and is told them */
 	bool rx_notify;          /* the guest says when it posts buffers: packets may wait for them */
@@ -163,6 +168,7 @@ struct vif_keys {
 
 /* What holds for all queues of a vif. */
 struct vif_features {
+	struct mcast *mcast; /* the vif's */
 	bool sg;          /* the guest takes packets longer than a page */
 	bool rx_notify;   /* it says when it posts rx buffers */
 	unsigned caps;    /* OFFLOAD_*: what it takes as it is */
@@ -177,6 +183,7 @@ struct vif {
 	struct rte_ether_addr mac; /* the guest's */
 	unsigned nr_queues;        /* 0 while not connected */
 	struct vif_queue *queue[VIF_MAX_QUEUES];
+	struct mcast mcast;        /* one list for all queues */
 	struct vif_stats stats[VIF_MAX_QUEUES];
 };
 
@@ -225,6 +232,13 @@ bool vif_rx_arm(struct vif_queue *q);
 void vif_rx_drop_held(struct vif_queue *q);
 /* Answers what came back. */
 void vif_tx_finish(struct vif_queue *q);
+/* All that vif_tx_burst does but taking packets. */
+static inline void vif_tend(struct vif_queue *q)
+{
+	if (q->rx.nr_held)
+		vif_rx_retry(q);
+	vif_tx_finish(q);
+}
 /* The first thing the worker does with a queue. any_fault becomes true when the queue fails. */
 void vif_attach(struct vif_queue *q, bool *any_fault);
 /* The last thing the worker does with a queue: from now on packets come back through the ring of done slots alone. */

@@ -21,6 +21,8 @@ static const struct {
 	{"feature-ipv6-csum-offload", 1},
 	{"feature-split-event-channels", 1},
 	{"feature-ctrl-ring", 1},
+	{"feature-multicast-control", 1},
+	{"feature-dynamic-multicast-control", 1},
 };
 
 int vif_keys_offer(struct handshake *h, unsigned max_queues)
@@ -131,6 +133,11 @@ static int read_ctrl(struct handshake *h, struct vif_wishes *wishes)
 	return err ? err : must(h, "", "event-channel-ctrl", &wishes->ctrl_port);
 }
 
+bool vif_keys_want_mcast(struct handshake *h)
+{
+	return is_set(h, "request-multicast-control");
+}
+
 int vif_keys_read(struct handshake *h, unsigned max_queues, struct vif_wishes *wishes)
 {
 	int err;
@@ -144,6 +151,7 @@ int vif_keys_read(struct handshake *h, unsigned max_queues, struct vif_wishes *w
 	err = err ? err : read_ctrl(h, wishes);
 	if (err)
 		return err;
+	wishes->wants_mcast = vif_keys_want_mcast(h);
 	wishes->features.sg = is_set(h, "feature-sg");
 	wishes->features.rx_notify = is_set(h, "feature-rx-notify");
 	wishes->features.caps = read_caps(h, wishes->features.sg);

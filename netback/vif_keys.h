@@ -19,6 +19,7 @@ struct vif_wishes {
 	unsigned nr_queues;
 	struct vif_keys keys[VIF_MAX_QUEUES];
 	struct vif_features features;
+	bool wants_mcast; /* no multicast but what it lists */
 	bool has_ctrl; /* a control ring */
 	grant_ref_t ctrl_ring_ref;
 	evtchn_port_t ctrl_port;
@@ -26,5 +27,8 @@ struct vif_wishes {
 
 int vif_keys_offer(struct handshake *h, unsigned max_queues);
 int vif_keys_read(struct handshake *h, unsigned max_queues, struct vif_wishes *wishes);
+
+/* request-multicast-control, which may change at any time. */
+bool vif_keys_want_mcast(struct handshake *h);
 
 #endif

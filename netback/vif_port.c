@@ -5,6 +5,8 @@
 
 #include <rte_ethdev.h>
 
+#define LIMITED_BURST 4 /* packets of a guest with a rate that are taken at once */
+
 static inline uint16_t queue_in(struct vif_port *p, uint16_t i, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint16_t got = p->is_ethdev ? rte_eth_rx_burst(p->port_id, i, pkts, n) : vif_tx_burst(p->queue[i], pkts, n);
@@ -24,9 +26,8 @@ static inline void queue_out(struct vif_port *p, uint16_t i, struct rte_mbuf **p
 		vif_rx_burst(p->queue[i], pkts, n);
 }
 
-uint16_t vif_port_in(void *port, struct rte_mbuf **pkts, uint16_t n)
+static uint16_t queues_in(struct vif_port *p, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct vif_port *p = port;
 	uint16_t got = 0;
 
 	for (uint16_t i = 0; i < p->nr_queues && got < n; i++) {
@@ -35,6 +36,39 @@ uint16_t vif_port_in(void *port, struct rte_mbuf **pkts, uint16_t n)
 			p->next = 0;
 	}
 	return got;
+}
+
+static uint64_t bytes_of(struct rte_mbuf *const pkts[], uint16_t n)
+{
+	uint64_t bytes = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		bytes += pkts[i]->pkt_len;
+	return bytes;
+}
+
+/* A few at a time: the last ones may be sent on credit. */
+static __rte_noinline uint16_t limited_in(struct vif_port *p, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint64_t now = rte_rdtsc();
+	uint16_t got;
+
+	p->is_throttled = !rate_has_credit(&p->tx_rate, now);
+	if (p->is_throttled) {
+		for (uint16_t i = 0; i < p->nr_queues; i++)
+			vif_tend(p->queue[i]);
+		return 0;
+	}
+	got = queues_in(p, pkts, RTE_MIN(n, LIMITED_BURST));
+	rate_spend(&p->tx_rate, now, got, bytes_of(pkts, got));
+	return got;
+}
+
+uint16_t vif_port_in(void *port, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct vif_port *p = port;
+
+	return likely(!rate_is_on(&p->tx_rate)) ? queues_in(p, pkts, n) : limited_in(p, pkts, n);
 }
 
 /* The hash goes with the packet to the guest; another port's is none of this one's. */
@@ -51,13 +85,41 @@ static unsigned queue_of(const struct vif_port *p, struct rte_mbuf *m)
 	return steer_queue(&p->steer, hash.value, p->nr_queues);
 }
 
+/* Takes out what the guest has not asked for, or has no credit for; returns how many are left. */
+static __rte_noinline uint16_t filter_out(struct vif_port *p, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct vif_stats *stats = p->queue[0]->stats;
+	uint64_t now = rte_rdtsc();
+	uint16_t left = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+
+		if (p->mcast && !mcast_wants(p->mcast, &rte_pktmbuf_mtod(m, const struct rte_ether_hdr *)->dst_addr)) {
+			count_add(&stats->rx_drop_multicast, 1);
+			rte_pktmbuf_free(m);
+		} else if (!rate_has_credit(&p->rx_rate, now)) {
+			count_add(&stats->rx_drop_rate, 1);
+			rte_pktmbuf_free(m);
+		} else {
+			rate_spend(&p->rx_rate, now, 1, m->pkt_len);
+			pkts[left++] = m;
+		}
+	}
+	return left;
+}
+
+/* All n are taken: what the guest does not want is gone, too. */
 uint16_t vif_port_out(void *port, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct vif_port *p = port;
+	const uint16_t taken = n;
 
+	if (unlikely(rate_is_on(&p->rx_rate) || (p->mcast && load_relaxed(&p->mcast->is_on))))
+		n = filter_out(p, pkts, n);
 	if (p->nr_queues == 1 && likely(!steer_is_on(&p->steer))) {
 		queue_out(p, 0, pkts, n);
-		return n;
+		return taken;
 	}
 	for (uint16_t i = 0; i < n; i++) {
 		unsigned q = queue_of(p, pkts[i]);
@@ -69,5 +131,5 @@ uint16_t vif_port_out(void *port, struct rte_mbuf **pkts, uint16_t n)
 			queue_out(p, q, p->out[q], p->nr_out[q]);
 		p->nr_out[q] = 0;
 	}
-	return n;
+	return taken;
 }

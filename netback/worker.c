@@ -43,6 +43,7 @@ struct worker {
 	struct worker_port *active[BRIDGE_MAX_PORTS];
 	unsigned nr_active;
 	int glance_ms;
+	uint64_t glance_tsc, glance_min_tsc; /* the last look at all that cannot wake us; how far apart such looks are */
 	bool any_fault;
 	bool must_stop;
 	int start_err;
@@ -75,6 +76,12 @@ static void port_deactivate(struct worker *w, unsigned at)
 	w->active[at] = w->active[--w->nr_active];
 }
 
+/* It has no credit now: no event of its own would change that. */
+static bool port_is_throttled(const struct worker_port *p)
+{
+	return p->is_throttled && *p->is_throttled;
+}
+
 /* True: some queue has more already. All are armed, whatever the first says. */
 static bool port_arm(const struct worker_port *p)
 {
@@ -87,6 +94,8 @@ static bool port_arm(const struct worker_port *p)
 
 static bool port_must_be_looked_at(const struct worker_port *p)
 {
+	if (port_is_throttled(p))
+		return true;
 	for (unsigned i = 0; i < p->nr_queues; i++)
 		if (vif_must_be_looked_at(p->queue[i]))
 			return true;
@@ -96,6 +105,8 @@ static bool port_must_be_looked_at(const struct worker_port *p)
 /* The port has been quiet. True: it may rest, its event is armed. */
 static bool port_may_rest(struct worker *w, struct worker_port *p)
 {
+	if (port_is_throttled(p))
+		return true;
 	if (!p->is_glance && w->bridge.now - p->busy_tsc < w->idle_tsc)
 		return false;
 	if (!port_arm(p))
@@ -188,9 +199,12 @@ static void worker_wait(struct worker *w, bool may_sleep)
 	w->bridge.now = rte_rdtsc();
 	for (int i = 0; i < n; i++)
 		worker_event(w, &events[i]);
-	if (may_sleep && n == 0) {
-		worker_glance(w, true);
+	if (may_sleep && n == 0)
 		w->glance_ms = RTE_MIN(w->glance_ms * 2, GLANCE_MAX_MS);
+	/* A worker that never sleeps looks, too. */
+	if ((may_sleep && n == 0) || w->bridge.now - w->glance_tsc > w->glance_min_tsc) {
+		w->glance_tsc = w->bridge.now;
+		worker_glance(w, true);
 	}
 }
 
@@ -398,6 +412,7 @@ int worker_create(const struct worker_options *opt, struct worker **out)
 	w->opt = *opt;
 	w->idle_tsc = opt->idle_us * rte_get_tsc_hz() / 1000000;
 	w->glance_ms = GLANCE_MIN_MS;
+	w->glance_min_tsc = GLANCE_MIN_MS * rte_get_tsc_hz() / 1000;
 	w->epoll_fd = w->wake_fd = w->fault_fd = -1;
 	TAILQ_INIT(&w->all);
 	sem_init(&w->started, 0, 0);

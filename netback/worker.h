@@ -40,6 +40,7 @@ struct worker_port {
 	unsigned nr_queues;       /* 0: not a vif */
 	enum worker_wake wake;
 	int fd;                   /* WORKER_WAKE_FD */
+	const bool *is_throttled; /* it may have more, but not now: looked at by the timer; NULL: never */
 	/* --- the worker's */
 	unsigned nr_sources;
 	struct worker_source source[2 * VIF_MAX_QUEUES];
