@@ -299,7 +299,6 @@ static int set_limits(struct bridge *b, void *arg)
 
 	d->port.tx_rate = d->limits.tx;
 	d->port.rx_rate = d->limits.rx;
-	d->port.is_throttled = false;
 	return 0;
 }
 

@@ -15,7 +15,7 @@
 
 #include "rings/types.h"
 
-#define RATE_BURST_MS 20 /* more than a sleeping worker may oversleep */
+#define RATE_BURST_MS 60 /* more than a sleeping worker may oversleep, on a busy machine, too */
 #define RATE_SHIFT 20    /* ticks for one byte or packet are fixed-point */
 
 struct rate_bucket {

@@ -68,7 +68,8 @@ uint16_t vif_port_in(void *port, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct vif_port *p = port;
 
-	return likely(!rate_is_on(&p->tx_rate)) ? queues_in(p, pkts, n) : limited_in(p, pkts, n);
+	/* One that rests without an event keeps its mark until it is looked at, though its limit was lifted meanwhile. */
+	return likely(!rate_is_on(&p->tx_rate) && !p->is_throttled) ? queues_in(p, pkts, n) : limited_in(p, pkts, n);
 }
 
 /* The hash goes with the packet to the guest; another port's is none of this one's. */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,8 @@ static void put_vif(struct writer *w, domid_t domid, const struct vif_spec *vif)
 	put(w, "handle", "%d", vif->devid);
 	put(w, "mtu", "%u", vif->mtu ? vif->mtu : 1500);
 	put(w, "type", "vif");
+	if (vif->rate_bytes)
+		put(w, "rate", "%" PRIu64 ",%u", vif->rate_bytes, vif->rate_usecs);
 	if (*vif->vifname)
 		put(w, "vifname", "%s", vif->vifname);
 	if (*vif->ip)

@@ -18,6 +18,8 @@ struct vif_spec {
 	bool has_mac;
 	int devid; /* -1: its place in the list */
 	unsigned mtu; /* 0: not given */
+	uint64_t rate_bytes; /* that the guest may send in each rate_usecs; 0: no limit */
+	uint32_t rate_usecs;
 	char bridge[VIF_SPEC_TEXT]; /* "": not given, as the texts below */
 	char vifname[VIF_SPEC_TEXT];
 	char ip[VIF_SPEC_TEXT];

@@ -17,7 +17,7 @@ refuses_create "zzz" "$cfg" "$(disk zzz "$system_dir/disk.img")"
 refuses_create "qcow2" "$cfg" "$(disk qcow2 "$system_dir/disk.img")"
 refuses_create "$system_dir/missing.img" "$cfg" "$(disk raw "$system_dir/missing.img")"
 refuses_create "mac=" "$cfg" "vif=['mac=00:16:3e:zz:00:00']"
-refuses_create "rate=" "$cfg" "vif=['rate=1Mb/s']"
+refuses_create "rate=" "$cfg" "vif=['rate=fast']"
 refuses_create "at least 4 MiB" "$cfg" "memory=3"
 refuses_create "name" "$cfg" 'name=""'
 refuses_create "missing.cfg" "$system_dir/missing.cfg"

@@ -92,6 +92,13 @@ static void vif_strings_give_their_settings(void **state)
 	assert_string_equal(vif.ip, "10.0.0.1");
 	assert_int_equal(vif.mtu, 9000);
 	assert_int_equal(vif.devid, 3);
+	assert_int_equal(vif.rate_bytes, 0);
+
+	assert_int_equal(vif_spec_parse(&vif, "rate=8Mb/s", why, sizeof(why)), 0);
+	assert_int_equal(vif.rate_bytes * 1000000 / vif.rate_usecs, 1000000);
+	assert_int_equal(vif_spec_parse(&vif, "rate=1MB/s@20ms", why, sizeof(why)), 0);
+	assert_int_equal(vif.rate_bytes, 20000);
+	assert_int_equal(vif.rate_usecs, 20000);
 }
 
 static void vif_mistakes_are_named(void **state)
@@ -116,7 +123,11 @@ static void vif_mistakes_are_named(void **state)
 		{ "mtu=-1", "mtu" },
 		{ "mtu=99999999999999999999", "mtu" },
 		{ "devid=256", "devid" },
-		{ "rate=10Mb/s", "rate=" },
+		{ "rate=fast", "rate=" },
+		{ "rate=", "rate=" },
+		{ "rate=10", "rate=" },
+		{ "rate=0Mb/s", "rate=" },
+		{ "rate=10Mb/s@", "rate=" },
 		{ "type=ioemu", "emulated" },
 		{ "script=vif-route", "script" },
 		{ "backend=driver", "Domain-0" },
@@ -244,7 +255,7 @@ static void config_mistakes_are_one_sentence_that_names_them(void **state)
 		{ GOOD "pci=['00:01.0']", "pci=" },
 		{ GOOD "ramdisk=\"/r\"", "ramdisk=" },
 		{ GOOD "vif='bridge=br0'", "vif= must be a list" },
-		{ GOOD "vif=['rate=1Mb/s']", "rate=" },
+		{ GOOD "vif=['rate=fast']", "rate=" },
 		{ GOOD "vif=['mac=00:16:3e:00:00:01','mac=00:16:3e:00:00:01']", "vif 1" },
 		{ GOOD "vif=['devid=1','']", "devid 1" },
 		{ GOOD "disk=['/a,raw,xvda,w','/b,raw,51712,w']", "in use" },
