@@ -74,7 +74,8 @@ static struct vif_pmd *port_of(struct rte_eth_dev *dev)
 
 static int vif_offer(struct handshake *h)
 {
-	static const char *const not_offered[] = {"feature-gso-tcpv4", "feature-gso-tcpv6"};
+	static const char *const not_offered[] = {"feature-gso-tcpv4", "feature-gso-tcpv6", "feature-ctrl-ring",
+						  "feature-multicast-control", "feature-dynamic-multicast-control"};
 	struct vif_pmd *p = h->priv;
 	int err = vif_keys_offer(h, p->nr_rx);
 
@@ -517,7 +518,8 @@ static int parse(const char *text, struct devargs *a)
 static int open_port(struct vif_pmd *p, const char *name, const struct devargs *a)
 {
 	char why[HV_WHY_BYTES] = "", pool[RTE_MEMZONE_NAMESIZE];
-	const struct hv_options opt = {.platform = *a->platform ? a->platform : NULL, .run_dir = *a->run_dir ? a->run_dir : NULL, .why = why};
+	const struct hv_options opt = {
+		.platform = *a->platform ? a->platform : NULL, .run_dir = *a->run_dir ? a->run_dir : NULL, .why = why};
 	int err;
 
 	TAILQ_INIT(&p->lingering);

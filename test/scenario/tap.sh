@@ -124,7 +124,7 @@ both_ways "no offloads, few slots"
 end_tap 1
 end_tap 2
 start_tap 1 --mtu 9000
-start_tap 2 --mtu 9000 --queues 2
+start_tap 2 --mtu 9000 --queues 2 --hash
 system_until 10 pings fd09::2 || fail "ping"
 in_ns 1 ping -q -c 50 -i 0.002 -M "do" -s 8972 10.9.0.2 | grep -q ' 50 received' || fail "jumbo pings are answered"
 holds "frames of 9000 bytes cross whole"
@@ -133,6 +133,9 @@ serve_iperf
 iperf "TCP in jumbo frames, four streams" -P 4 -c 10.9.0.2
 system_stop iperf3
 end_tap 2
+[ "$(figure 2 net_staging_pages)" = 1024 ] || fail "the back end keeps $(figure 2 net_staging_pages) pages mapped, of two queues"
+[ "$(figure 2 net_hash)" = 1 ] || fail "the back end does not hash"
+holds "all pages of two queues were staging grants, and frames were spread by their hash"
 
 # A command of its own, whose end ends the guest.
 sluice create -q "$system_dir/g2.cfg" || fail "guest 2"
