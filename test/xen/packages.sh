@@ -38,7 +38,6 @@ packages_fetch() {
 		[ "$(sha256sum "$debs/$name" 2>/dev/null | cut -d' ' -f1)" = "${sum#SHA256:}" ] || missing+=("${name%%_*}")
 	done <<<"$2"
 	if [ ${#missing[@]} -gt 0 ]; then
-		rm -rf "$1"/incoming.*
 		incoming=$(mktemp -d "$1/incoming.XXXXXX") || return 1
 		if ! (cd "$incoming" && apt-get download -q "${missing[@]}") </dev/null >"$1/download.log" 2>&1; then
 			packages_why="${#missing[@]} Debian packages (${missing[0]}, ...) cannot be downloaded: check the network and /etc/apt/sources.list"
@@ -59,7 +58,6 @@ packages_list() {
 
 packages_unpack() {
 	local cache=$1 id=$2 new deb
-	rm -rf "$cache"/root.new.*
 	new=$(mktemp -d "$cache/root.new.XXXXXX") || return 1
 	for deb in "$cache"/debs/*.deb; do
 		case ${deb##*/} in
@@ -79,6 +77,7 @@ packages_unpack() {
 packages_prepare() {
 	local cache=$1 index id
 	mkdir -p "$cache" || return 1
+	rm -rf "$cache"/incoming.* "$cache"/root.new.* # of a run that was interrupted
 	index=$(packages_index)
 	if [ -z "$index" ] && [ "$(id -u)" -eq 0 ]; then
 		apt-get update </dev/null >"$cache/update.log" 2>&1

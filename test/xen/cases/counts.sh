@@ -3,7 +3,6 @@
 # limit: 600
 # only by name
 . lib/counts.sh
-counts_setup
 disk_requests() { ask pv1 10 'awk "{print \$1 + \$5}" /sys/block/xvda/stat'; }
 packets() { ask pv1 10 'cd /sys/class/net/eth0/statistics; echo $(($(cat rx_packets) + $(cat tx_packets)))'; }
 pull() { nc 10.9.0.2 5003 </dev/null >/dev/null; }
@@ -12,6 +11,7 @@ dd if=/dev/zero of="$RIG_KEEP/stream" bs=1M count=4 2>/dev/null
 for kind in linux sluice; do
 	# shellcheck disable=SC2046
 	backends $kind $([ $kind = linux ] || echo large)
+	counts_setup # only now: a probe needs the module that it looks into
 	usual_guest pv1
 	counts_of read_4k $kind disk_requests in_guest pv1 'dd if=/dev/xvda of=/dev/null bs=4k count=500 iflag=direct 2>/dev/null'
 	counts_of write_4k $kind disk_requests in_guest pv1 'dd if=/dev/zero of=/dev/xvda bs=4k count=500 oflag=direct 2>/dev/null'
