@@ -69,8 +69,8 @@ start_tap 1
 start_tap 2
 system_until 10 pings 10.9.0.2 || fail "ping"
 system_until 10 pings fd09::2 || fail "ping over IPv6"
-in_ns 1 ping -q -c 200 -i 0.002 -s 1400 10.9.0.2 | grep -q ' 200 received' || fail "200 pings are answered"
-in_ns 1 ping -q -c 20 -i 0.002 -s 40000 fd09::2 | grep -q ' 20 received' || fail "20 large pings, in fragments, are answered"
+in_ns 1 ping -q -A -c 200 -s 1400 10.9.0.2 | grep -q ' 200 received' || fail "200 pings are answered"
+in_ns 1 ping -q -A -c 20 -s 40000 fd09::2 | grep -q ' 20 received' || fail "20 large pings, in fragments, are answered"
 holds "pings are answered, IPv4 and IPv6, whole and in fragments"
 both_ways "offloads at both ends"
 
@@ -126,7 +126,7 @@ end_tap 2
 start_tap 1 --mtu 9000
 start_tap 2 --mtu 9000 --queues 2 --hash
 system_until 10 pings fd09::2 || fail "ping"
-in_ns 1 ping -q -c 50 -i 0.002 -M "do" -s 8972 10.9.0.2 | grep -q ' 50 received' || fail "jumbo pings are answered"
+in_ns 1 ping -q -A -c 50 -M "do" -s 8972 10.9.0.2 | grep -q ' 50 received' || fail "jumbo pings are answered"
 holds "frames of 9000 bytes cross whole"
 both_ways "jumbo frames, two queues at one end"
 serve_iperf
