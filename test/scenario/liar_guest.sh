@@ -15,24 +15,18 @@ honest() {
 		"disk=['format=raw,vdev=xvda,access=rw,target=$system_dir/honest.img']" >/dev/null
 }
 
-said() {
-	local domid
-	domid=$(sluice domid "liar-$1" 2>/dev/null) && xenstore-read "/local/domain/$domid/data/liar" 2>/dev/null
-}
-
 for what in vbd-index vbd-noise vif-index vif-noise keys store-noise hypercalls; do
 	sluice create -q examples/idle.cfg "$liar_kernel" "name=\"liar-$what\"" "extra=\"$what 1500\"" \
 		"disk=['format=raw,vdev=xvda,access=rw,target=$system_dir/liar.img']" || fail "$what: the liar is created"
 	honest || fail "$what: an honest guest beside it suffers: $(tail -n 3 "$(guest_log honest)")"
-	words=''
-	for i in $(seq 100); do
-		now=$(said "$what") && words=$now
+	for i in $(seq 400); do
 		is_gone "liar-$what" && break
 		sleep .05
 	done
 	if ! is_gone "liar-$what"; then
 		sluice destroy "liar-$what" || fail "$what: the liar cannot be destroyed"
 	fi
+	words=$(tail -n 1 "$(guest_log "liar-$what")" | tr -d '\r')
 	for pid in "${daemons[@]}"; do
 		kill -0 "$pid" 2>/dev/null || fail "$what: a daemon has died"
 	done
