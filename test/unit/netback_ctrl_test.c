@@ -103,7 +103,7 @@ static struct rte_mbuf *tcp_packet(bool is_ipv6, uint8_t proto)
 	} else {
 		*(struct rte_ipv4_hdr *)ip = (struct rte_ipv4_hdr){
 			.version_ihl = 0x45, .next_proto_id = proto, .src_addr = RTE_BE32(RTE_IPV4(66, 9, 149, 187)),
-			.dst_addr = RTE_BE32(RTE_IPV4(161, 142, 100, 80))};
+			.dst_addr = RTE_BE32(RTE_IPV4(161u, 142, 100, 80))};
 	}
 	((struct rte_tcp_hdr *)l4)->src_port = RTE_BE16(2794);
 	((struct rte_tcp_hdr *)l4)->dst_port = RTE_BE16(1766);
