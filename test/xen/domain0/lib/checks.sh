@@ -20,7 +20,7 @@ e2fsck_quiet() { e2fsck -fn "$1" >/dev/null 2>&1; }
 
 # check_ping GUEST ADDRESS BYTES COUNT
 check_ping() {
-	in_guest "$1" "ping -q -s $3 -c $4 -i 0.05 $2 | grep ' $4 packets received'"
+	in_guest "$1" "ping -q -s $3 -c $4 -i 0.05 $2 >/tmp/pinged; tail -n 2 /tmp/pinged; grep -q ' $4 packets received' /tmp/pinged"
 	holds "$1 pings $2: $4 packets of $3 bytes there and back"
 }
 

@@ -8,6 +8,9 @@ holds() {
 	echo "ok: $*"
 }
 
+# feature NAME HOW: it was agreed on, used, and what came of it was right; a line of the rig's table (features.sh).
+feature() { holds "feature $1: $2"; }
+
 fail() {
 	echo "FAILED: $*"
 	exit 1
