@@ -226,5 +226,8 @@ echo "the images are made after $((SECONDS - start)) s"
 printf '%-28s %-8s %6s\n' case result seconds
 # shellcheck disable=SC2046
 run_boots $(boots_of "${chosen[@]}")
+case " ${chosen[*]} " in
+*' back_features '* | *' front_features '*) bash "$rig/features.sh" "$logs" ;;
+esac
 echo "xen: $passed passed, $failed failed, $skipped skipped in $((SECONDS - start)) s"
 [ $failed -eq 0 ] && [ $((passed + skipped)) -gt 0 ]
