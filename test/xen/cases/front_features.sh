@@ -32,9 +32,11 @@ agrees "4096-byte sectors" "blk-verify xvdb 2" "blk_sector_size 4096" "blk_error
 agrees "flush" "blk-order xvda flush" "done"
 agrees "barrier" "blk-order xvda barrier" "done"
 agrees "discard" "blk-order xvda discard 0 2048" "done"
-in_guest front 'sluice-guest --hv xen blk-size xvda 40960 30 >/tmp/size 2>&1 </dev/null & n=0; while ! grep -q ready /tmp/size && [ $n -lt 200 ]; do usleep 50000; n=$((n + 1)); done'
+in_guest front 'sluice-guest --hv xen blk-size xvda 40960 30 >/tmp/size 2>&1 </dev/null &
+n=0; while ! grep -q ready /tmp/size && [ $n -lt 200 ]; do usleep 50000; n=$((n + 1)); done'
 truncate -s 20M "$disk" && losetup -c "$backing"
-in_guest front 'n=0; while ! grep -q blk_sectors /tmp/size && [ $n -lt 200 ]; do usleep 50000; n=$((n + 1)); done; grep "blk_sectors 40960" /tmp/size || { cat /tmp/size; false; }'
+in_guest front 'n=0; while ! grep -q blk_sectors /tmp/size && [ $n -lt 200 ]; do usleep 50000; n=$((n + 1)); done
+grep "blk_sectors 40960" /tmp/size || { cat /tmp/size; false; }'
 feature "resize" "from 32768 to 40960 sectors while connected"
 guest_destroy front
 losetup -d "$sectored"
