@@ -40,7 +40,8 @@ packages_fetch() {
 	if [ ${#missing[@]} -gt 0 ]; then
 		incoming=$(mktemp -d "$1/incoming.XXXXXX") || return 1
 		if ! (cd "$incoming" && apt-get download -q "${missing[@]}") </dev/null >"$1/download.log" 2>&1; then
-			packages_why="${#missing[@]} Debian packages (${missing[0]}, ...) cannot be downloaded: check the network and /etc/apt/sources.list"
+			packages_why="${#missing[@]} Debian packages (${missing[0]}, ...) cannot be downloaded:"
+			packages_why+=" check the network and /etc/apt/sources.list"
 			rm -rf "$incoming"
 			return 1
 		fi

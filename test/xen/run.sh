@@ -4,8 +4,8 @@
 #   run.sh BUILD [--full] [CASE...]
 #
 # Each case is a script in cases/, run inside Domain-0; its head says what it proves, in which boot it takes part ("boot:"), how many
-# seconds it may take ("limit:"), and whether it is left out unless --full is given ("full") or its name ("only by name"). Cases of one boot run one after the other in one
-# Domain-0, since a boot and a guest's start are dear under emulation.
+# seconds it may take ("limit:"), and whether it is left out unless --full is given ("full") or its name ("only by name"). Cases of
+# one boot run one after the other in one Domain-0, since a boot and a guest's start are dear under emulation.
 #
 # Owns     BUILD/xen: packages and images (packages.sh, images.sh), logs/<case>.log, logs/<boot>.console of the last run.
 # Fails    exit 1: a case failed; 77: QEMU or a package is missing, said in one sentence; nothing has run then.
@@ -130,7 +130,8 @@ show_verdicts() {
 # Nothing of what ran may have crashed, whatever the cases say.
 check_console() {
 	local faults
-	faults=$(grep -aE 'segfault at|traps: |BUG: |Oops: |Kernel panic|Xen BUG|Assertion .* failed|general protection fault' "$logs/$1.console" | head -n 3)
+	faults=$(grep -a -m 3 -E 'segfault at|traps: |BUG: |Oops: |Kernel panic|Xen BUG|Assertion .* failed|general protection fault' \
+		"$logs/$1.console")
 	[ -n "$faults" ] || return 0
 	echo "something crashed in boot $1:"
 	sed 's/^/    /' <<<"$faults"

@@ -1,4 +1,5 @@
-# What a request and a packet cost Domain-0: hypercalls, copies, maps, notifications; by Linux's back ends and by ours, of one guest under one load.
+# What a request and a packet cost Domain-0: hypercalls, copies, maps, notifications; by Linux's back ends and by
+# ours, of one guest under one load.
 # boot: counts
 # limit: 600
 # only by name

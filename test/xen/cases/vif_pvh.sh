@@ -1,4 +1,5 @@
-# sluice-netback serves Linux's xen-netfront in a PVH guest of two vcpus; Domain-0 is behind a Linux bridge, of which our TAP port is a member.
+# sluice-netback serves Linux's xen-netfront in a PVH guest of two vcpus; Domain-0 is behind a Linux bridge,
+# of which our TAP port is a member.
 # boot: pvh
 # limit: 240
 backends sluice bridged

@@ -75,11 +75,12 @@ backends_down() {
 	rm -f "$RIG_KEEP/backends"
 }
 
-# backends linux | backends sluice [bridged|large]: those are up afterwards; guests of another kind are gone. bridged: our TAP port, DPDK's, is
-# plugged into a Linux bridge; large: it is our own, on which large frames cross in one piece.
+# backends linux | backends sluice [bridged|large]: those are up afterwards; guests of another kind are gone.
+# bridged: our TAP port, DPDK's, is plugged into a Linux bridge; large: it is our own, on which large frames cross in one piece.
 backends() {
 	local want="$*" port
-	if [ "$(cat "$RIG_KEEP/backends" 2>/dev/null)" = "$want" ] && { [ "$1" = linux ] || program_runs sluice-blkback && program_runs sluice-netback; }; then
+	if [ "$(cat "$RIG_KEEP/backends" 2>/dev/null)" = "$want" ] &&
+		{ [ "$1" = linux ] || program_runs sluice-blkback && program_runs sluice-netback; }; then
 		return
 	fi
 	guests_down

@@ -1,5 +1,5 @@
-# test/xen/domain0/lib/counts.sh - what a load costs Domain-0: calls of the kernel's functions through which every back end, ours or Linux's,
-# reaches Xen. Seconds mean nothing under emulation, counts do.
+# test/xen/domain0/lib/counts.sh - what a load costs Domain-0: calls of the kernel's functions through which every back end, ours or
+# Linux's, reaches Xen. Seconds mean nothing under emulation, counts do.
 #
 # Each probe is a kprobe with a histogram by program. The drivers for user space are counted without the toolstack's processes.
 

@@ -35,7 +35,8 @@ guest_domid() { xl domid "$1" 2>/dev/null; }
 guest_runs() { xl domid "$1" >/dev/null 2>&1; }
 guest_log() { echo "/var/log/xen/console/guest-$1.log"; }
 
-# guest NAME pv|pvh VCPUS NUMBER VIFS DISKS [MODULES]: it runs afterwards and answers. VIFS, DISKS: xl's words, separated by blanks. NUMBER: of its address.
+# guest NAME pv|pvh VCPUS NUMBER VIFS DISKS [MODULES]: it runs afterwards and answers. VIFS, DISKS: xl's words, separated by blanks.
+# NUMBER: of its address.
 guest() {
 	local name=$1 type=$2 vcpus=$3 number=$4 vifs=$5 disks=$6 modules=${7:-}
 	local made="$*"
@@ -70,7 +71,8 @@ ask() {
 	xen-agent ask "$(guest_domid "$1" || echo 65535)" "$2" "$3"
 }
 
-# in_guest NAME COMMAND: prints what it prints; a command that fails fails the case. Not for use in $( ), where only the subshell would end.
+# in_guest NAME COMMAND: prints what it prints; a command that fails fails the case. Not for use in $( ), where only the
+# subshell would end.
 in_guest() {
 	local status
 	ask "$1" "${guest_seconds:-60}" "$2"
