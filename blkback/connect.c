@@ -42,9 +42,10 @@ static int vbd_offer(struct handshake *h)
 	err = vbd_image_write_features(h, vbd);
 	if (!err)
 		err = offer_number(h, "max-ring-page-order", BLKIF_MAX_RING_ORDER);
-	if (!err && vbd->max_queues > 1)
+	/* Also where there is nothing to offer: a back end before this one may have offered more. */
+	if (!err)
 		err = offer_number(h, "multi-queue-max-queues", vbd->max_queues);
-	if (!err && vbd->limits.max_segments)
+	if (!err)
 		err = offer_number(h, "feature-max-indirect-segments", vbd->limits.max_segments);
 	if (!err)
 		err = offer_number(h, "feature-persistent", vbd->options->nr_persistent != 0);

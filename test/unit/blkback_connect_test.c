@@ -503,9 +503,12 @@ static void what_cannot_be_done_is_not_offered(void **state)
 	r.options.max_segments = 0;
 	r.options.nr_persistent = 0;
 	set(BACK, "discard-enable", "0");
+	/* What a back end before this one offered. */
+	set(BACK, "multi-queue-max-queues", "4");
+	set(BACK, "feature-max-indirect-segments", "256");
 	assert_int_equal(vbd_driver.offer(&r.h), 0);
-	assert_null(get(BACK "/multi-queue-max-queues"));
-	assert_null(get(BACK "/feature-max-indirect-segments"));
+	assert_string_equal(get(BACK "/multi-queue-max-queues"), "1");
+	assert_string_equal(get(BACK "/feature-max-indirect-segments"), "0");
 	assert_string_equal(get(BACK "/feature-persistent"), "0");
 	assert_string_equal(get(BACK "/feature-discard"), "0");
 	assert_null(get(BACK "/discard-granularity"));
