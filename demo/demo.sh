@@ -202,7 +202,8 @@ run_packets() {
 run_requests() {
 	local depth=$1
 	foreground blk-bench "name=\"bench-$depth\"" "extra=\"blk-bench xvda randread 4096 $depth $seconds\"" \
-		"disk=['format=raw,vdev=xvda,access=ro,target=$system_dir/bench.img']" || die "blk-bench failed: see $(guest_log "bench-$depth")"
+		"disk=['format=raw,vdev=xvda,access=ro,direct-io-safe,target=$system_dir/bench.img']" ||
+		die "blk-bench failed: see $(guest_log "bench-$depth")"
 }
 
 run_rates() {
