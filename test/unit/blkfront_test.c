@@ -435,7 +435,8 @@ static void requests_survive_a_back_end_that_is_started_again(void **state)
 	}
 }
 
-static void go_for_good(struct raw_back *b)
+/* Connects, waits for a request, and closes without an answer; key says why. */
+static void go_for_good(struct raw_back *b, const char *key, const char *value)
 {
 	const struct offer *o = b->arg;
 
@@ -444,8 +445,18 @@ static void go_for_good(struct raw_back *b)
 	while (!raw_back_must_stop(b) && blkif_ring_back_pending(&b->blk[0]) < 1)
 		raw_back_nap(b);
 	raw_back_disconnect(b);
-	raw_back_write(b, "online", "0");
+	raw_back_write(b, key, value);
 	raw_back_state(b, XenbusStateClosed);
+}
+
+static void go_offline(struct raw_back *b)
+{
+	go_for_good(b, "online", "0");
+}
+
+static void go_with_an_error(struct raw_back *b)
+{
+	go_for_good(b, "error", "the image is gone");
 }
 
 static void a_device_that_is_taken_away_ends_all_waiting(void **state)
@@ -455,24 +466,11 @@ static void a_device_that_is_taken_away_ends_all_waiting(void **state)
 	uint8_t buffer[512];
 	struct blkfront *bf;
 
-	begin(go_for_good, &o);
+	begin(go_offline, &o);
 	bf = open_disk(&opt);
 	assert_int_equal(blkfront_read(bf, 0, 1, buffer), -ENODEV);
 	assert_int_equal(blkfront_read(bf, 0, 1, buffer), -ENODEV);
 	close_disk(bf);
-}
-
-static void refuse_the_second_time(struct raw_back *b)
-{
-	const struct offer *o = b->arg;
-
-	if (!connect_as(b, o))
-		return;
-	while (!raw_back_must_stop(b) && blkif_ring_back_pending(&b->blk[0]) < 1)
-		raw_back_nap(b);
-	raw_back_disconnect(b);
-	raw_back_write(b, "error", "the image is gone");
-	raw_back_state(b, XenbusStateClosed);
 }
 
 static void a_back_end_that_closes_with_an_error_is_not_waited_for(void **state)
@@ -482,7 +480,7 @@ static void a_back_end_that_closes_with_an_error_is_not_waited_for(void **state)
 	uint8_t buffer[512];
 	struct blkfront *bf;
 
-	begin(refuse_the_second_time, &o);
+	begin(go_with_an_error, &o);
 	bf = open_disk(&opt);
 	assert_int_equal(blkfront_read(bf, 0, 1, buffer), -ENODEV);
 	close_disk(bf);
