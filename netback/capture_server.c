@@ -112,18 +112,18 @@ static void on_clock(void *arg)
 
 /* ---- a vif's list of captures, in the worker ---------------------------------------------------------------------- */
 
-static int session_link(struct bridge *b, void *arg)
+static int session_link(void *arg)
 {
 	struct session *s = arg;
 	struct device *d = s->device;
 
-	s->capture.bridge = b;
+	s->capture.bridge = worker_bridge(s->server->nb->worker);
 	s->capture.next = d->captures;
 	d->captures = d->port.captures = &s->capture;
 	return 0;
 }
 
-static int session_unlink(struct bridge *b, void *arg)
+static int session_unlink(void *arg)
 {
 	struct session *s = arg;
 	struct device *d = s->device;
@@ -180,8 +180,8 @@ static struct bridge_port *find_port(struct netback *nb, const char *name)
 	if (d)
 		return d->vif.nr_queues ? &d->bridge_port : NULL;
 	for (unsigned i = 0; i < nb->nr_ports; i++)
-		if (strcmp(nb->ports[i].port->name, name) == 0)
-			return &nb->ports[i].port->bridge_port;
+		if (strcmp(netback_port_name(&nb->ports[i]), name) == 0)
+			return nb->ports[i].worker_port.port;
 	return NULL;
 }
 

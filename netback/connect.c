@@ -205,6 +205,11 @@ static void device_ctrl_close(struct device *d)
 	ctrl_close(&d->ctrl);
 }
 
+static int pause_worker(void *worker, int (*fn)(void *arg), void *arg)
+{
+	return worker_run(worker, fn, arg);
+}
+
 /* The port is there, the worker not yet. */
 static int device_ctrl_open(struct device *d, struct handshake *h, const struct vif_wishes *wishes)
 {
@@ -218,8 +223,13 @@ static int device_ctrl_open(struct device *d, struct handshake *h, const struct 
 		handshake_fail(h, "%s cannot be used: %s", what, strerror(-err));
 		return err;
 	}
-	d->ctrl.port = &d->port;
-	d->ctrl.worker = d->nb->worker;
+	d->ctrl.target = (struct ctrl_target){
+		.queue = d->vif.queue,
+		.nr_queues = d->vif.nr_queues,
+		.steer = &d->port.steer,
+		.pause = pause_worker,
+		.mover = d->nb->worker,
+	};
 	d->ctrl_source = loop_add_fd(d->nb->loop, ctrl_event_fd(&d->ctrl), EPOLLIN, on_ctrl, d);
 	err = d->ctrl_source ? ctrl_serve(&d->ctrl) : -errno;
 	if (err) {
@@ -293,7 +303,7 @@ static void connect_disconnect(struct handshake *h)
 
 /* ---- changes while connected ------------------------------------------------------------------------------------ */
 
-static int set_limits(struct bridge *b, void *arg)
+static int set_limits(void *arg)
 {
 	struct device *d = arg;
 

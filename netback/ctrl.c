@@ -2,7 +2,7 @@
  * netback/ctrl.c - takes control requests, checks them, puts them into force.
  *
  * A request's handler works on a copy of the hash settings, or on pages mapped beside those in use; only when all of it is
- * sound does the worker get it, between two rounds.
+ * sound is it put into force, while nobody moves packets of the vif.
  */
 #include "netback/ctrl.h"
 
@@ -26,9 +26,9 @@ struct change {
 	grant_handle_t *handles;     /* of those that were removed */
 };
 
-static int run(struct ctrl *c, int (*fn)(struct bridge *b, void *arg), void *arg)
+static int run(struct ctrl *c, int (*fn)(void *arg), void *arg)
 {
-	return c->worker ? worker_run(c->worker, fn, arg) : fn(NULL, arg);
+	return c->target.pause ? c->target.pause(c->target.mover, fn, arg) : fn(arg);
 }
 
 /* From the beginning of the page that a request names, or back to it. */
@@ -41,13 +41,13 @@ static bool copy_page(struct ctrl *c, grant_ref_t ref, void *local, size_t bytes
 
 /* ---- hashing ---------------------------------------------------------------------------------------------------- */
 
-static int set_steer(struct bridge *b, void *arg)
+static int set_steer(void *arg)
 {
 	struct ctrl *c = arg;
 
-	c->port->steer = c->steer;
-	for (unsigned i = 0; i < c->port->nr_queues; i++)
-		c->port->queue[i]->wants_hash = steer_is_on(&c->steer);
+	*c->target.steer = c->steer;
+	for (unsigned i = 0; i < c->target.nr_queues; i++)
+		c->target.queue[i]->wants_hash = steer_is_on(&c->steer);
 	return 0;
 }
 
@@ -121,7 +121,7 @@ static uint32_t set_mapping(struct ctrl *c, const uint32_t data[3], uint32_t *ou
 	    !copy_page(c, data[0], part, nr * sizeof(part[0]), false))
 		return XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER;
 	for (uint32_t i = 0; i < nr; i++)
-		if (part[i] >= c->port->nr_queues)
+		if (part[i] >= c->target.nr_queues)
 			return XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER;
 	memcpy(c->steer.mapping + at, part, nr * sizeof(part[0]));
 	return put_into_force(c);
@@ -131,14 +131,14 @@ static uint32_t set_mapping(struct ctrl *c, const uint32_t data[3], uint32_t *ou
 
 static uint32_t get_staging_size(struct ctrl *c, const uint32_t data[3], uint32_t *out)
 {
-	if (data[0] >= c->port->nr_queues)
+	if (data[0] >= c->target.nr_queues)
 		return XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER;
 	*out = STAGE_MAX;
 	return XEN_NETIF_CTRL_STATUS_SUCCESS;
 }
 
 /* All or none. */
-static int stage_entries(struct bridge *b, void *arg)
+static int stage_entries(void *arg)
 {
 	struct change *change = arg;
 	struct vif_queue *q = change->queue;
@@ -202,14 +202,14 @@ static uint32_t add_staging(struct ctrl *c, const uint32_t data[3], uint32_t *ou
 	struct xen_netif_gref list[LIST_ENTRIES];
 	uint32_t nr = data[2];
 
-	if (data[0] >= c->port->nr_queues || nr > LIST_ENTRIES || !copy_page(c, data[1], list, nr * sizeof(list[0]), false))
+	if (data[0] >= c->target.nr_queues || nr > LIST_ENTRIES || !copy_page(c, data[1], list, nr * sizeof(list[0]), false))
 		return XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER;
-	return nr && add_list(c, c->port->queue[data[0]], list, nr) ? XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER
+	return nr && add_list(c, c->target.queue[data[0]], list, nr) ? XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER
 								     : XEN_NETIF_CTRL_STATUS_SUCCESS;
 }
 
 /* One that a packet still borrows stays. */
-static int unstage_entries(struct bridge *b, void *arg)
+static int unstage_entries(void *arg)
 {
 	struct change *change = arg;
 	unsigned removed = 0;
@@ -233,10 +233,10 @@ static uint32_t del_staging(struct ctrl *c, const uint32_t data[3], uint32_t *ou
 	grant_handle_t handles[LIST_ENTRIES];
 	struct change change = {.list = list, .handles = handles, .nr = data[2]};
 
-	if (data[0] >= c->port->nr_queues || change.nr > LIST_ENTRIES ||
+	if (data[0] >= c->target.nr_queues || change.nr > LIST_ENTRIES ||
 	    !copy_page(c, data[1], list, change.nr * sizeof(list[0]), false))
 		return XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER;
-	change.queue = c->port->queue[data[0]];
+	change.queue = c->target.queue[data[0]];
 	*out = (uint32_t)run(c, unstage_entries, &change);
 	if (*out)
 		hv_peer_unmap(c->peer, handles, *out);
@@ -261,6 +261,11 @@ static const handler_fn handlers[] = {
 	[XEN_NETIF_CTRL_TYPE_DEL_GREF_MAPPING] = del_staging,
 };
 
+static bool is_about_hashing(uint16_t type)
+{
+	return type < XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE;
+}
+
 static void serve_one(struct ctrl *c)
 {
 	struct xen_netif_ctrl_request req;
@@ -269,7 +274,7 @@ static void serve_one(struct ctrl *c)
 	netif_ctrlr_back_take(&c->ring, &req);
 	rsp = (struct xen_netif_ctrl_response){
 		.id = req.id, .type = req.type, .status = XEN_NETIF_CTRL_STATUS_NOT_SUPPORTED};
-	if (req.type < RTE_DIM(handlers) && handlers[req.type])
+	if (req.type < RTE_DIM(handlers) && handlers[req.type] && (c->target.steer || !is_about_hashing(req.type)))
 		rsp.status = handlers[req.type](c, req.data, &rsp.data);
 	netif_ctrlr_back_put(&c->ring, &rsp);
 	c->requests++;

@@ -1,7 +1,7 @@
 /*
  * netback/ctrl.h - the server of a vif's control ring: receive hashing and staging grants.
  *
- *      request  -->  ctrl_serve  -->  checked, prepared here  -->  put into force in the worker  -->  response
+ *      request  -->  ctrl_serve  -->  checked, prepared here  -->  put into force while no packet moves  -->  response
  *
  * Owns     ring and event channel from open to close. What it put into force belongs to the port and its queues.
  * Trusts   no field of a request, no byte of a page that one names: copied once, checked, used (XSA-270).
@@ -12,14 +12,25 @@
 #ifndef SLUICE_NETBACK_CTRL_H
 #define SLUICE_NETBACK_CTRL_H
 
-#include "netback/vif_port.h"
-#include "netback/worker.h"
+#include "netback/steer.h"
+#include "netback/vif.h"
+
+/* Runs fn while nobody moves packets of the vif, and returns what it returns. */
+typedef int (*ctrl_pause_fn)(void *mover, int (*fn)(void *arg), void *arg);
+
+/* Whose queues and hash the control ring sets. */
+struct ctrl_target {
+	struct vif_queue **queue;
+	unsigned nr_queues;
+	struct steer *steer; /* in force; NULL: hashing is not offered */
+	ctrl_pause_fn pause; /* NULL: nobody moves packets, changes come into force at once */
+	void *mover;
+};
 
 struct ctrl {
 	struct hv *hv;
 	struct hv_peer *peer;
-	struct vif_port *port; /* whose hash and queues it sets; the worker's */
-	struct worker *worker; /* NULL: nobody runs, changes come into force at once */
+	struct ctrl_target target; /* set before the first ctrl_serve */
 	void *area;
 	struct netif_ctrlr_back ring;
 	evtchn_port_t evtchn;

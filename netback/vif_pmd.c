@@ -29,6 +29,7 @@
 
 #include "dpdk/ethdev_abi.h"
 #include "hv/xenbus.h"
+#include "netback/ctrl.h"
 #include "netback/offload.h"
 #include "netback/vif_keys.h"
 #include "netback/vif_pmd.h"
@@ -60,6 +61,7 @@ struct vif_pmd {
 	bool any_fault;
 	uint32_t is_connected;
 	struct handshake *handshake; /* of the device that is being served */
+	struct ctrl ctrl;            /* its peer is NULL when there is none */
 	struct vif vif;
 	TAILQ_HEAD(, vif_queue) lingering;
 	struct vif_pmd_queue *rx[VIF_MAX_QUEUES], *tx[MAX_TX_QUEUES];
@@ -74,8 +76,8 @@ static struct vif_pmd *port_of(struct rte_eth_dev *dev)
 
 static int vif_offer(struct handshake *h)
 {
-	static const char *const not_offered[] = {"feature-gso-tcpv4", "feature-gso-tcpv6", "feature-ctrl-ring",
-						  "feature-multicast-control", "feature-dynamic-multicast-control"};
+	static const char *const not_offered[] = {"feature-gso-tcpv4", "feature-gso-tcpv6", "feature-multicast-control",
+						  "feature-dynamic-multicast-control"};
 	struct vif_pmd *p = h->priv;
 	int err = vif_keys_offer(h, p->nr_rx);
 
@@ -138,6 +140,40 @@ static void close_turnstiles(struct vif_pmd *p)
 		turnstile_close(&p->rx[i]->turnstile);
 }
 
+/* Bursts move nothing meanwhile. */
+static int pause_bursts(void *port, int (*fn)(void *arg), void *arg)
+{
+	struct vif_pmd *p = port;
+	int ret;
+
+	close_turnstiles(p);
+	ret = fn(arg);
+	open_turnstiles(p);
+	return ret;
+}
+
+/* Its queues are there; the program does not see them yet. */
+static int make_ctrl(struct vif_pmd *p, struct handshake *h, const struct vif_wishes *wishes)
+{
+	const char *what;
+	int err;
+
+	if (!wishes->has_ctrl)
+		return 0;
+	err = ctrl_open(&p->ctrl, h->hv, p->vif.domid, wishes->ctrl_ring_ref, wishes->ctrl_port, h->is_takeover, &what);
+	if (err)
+		handshake_fail(h, "%s cannot be used: %s", what, strerror(-err));
+	p->ctrl.target =
+		(struct ctrl_target){.queue = p->vif.queue, .nr_queues = p->vif.nr_queues, .pause = pause_bursts, .mover = p};
+	return err;
+}
+
+static void serve_ctrl(struct vif_pmd *p)
+{
+	if (p->ctrl.peer && ctrl_serve(&p->ctrl) < 0)
+		handshake_fail(p->handshake, "the front end's control ring claims more requests than it can hold");
+}
+
 static int vif_connect(struct handshake *h)
 {
 	struct vif_pmd *p = h->priv;
@@ -149,9 +185,15 @@ static int vif_connect(struct handshake *h)
 	wishes.features.caps &= OFFLOAD_CSUM_IPV4 | OFFLOAD_CSUM_IPV6;
 	wishes.features.copies_only = p->copies_only;
 	wishes.features.is_takeover = h->is_takeover;
+	wishes.features.rx_notify = false; /* the lcores that send to the guest are not those that would try again */
 	err = make_queues(p, h, &wishes);
 	if (err)
 		return err;
+	err = make_ctrl(p, h, &wishes);
+	if (err) {
+		drop_queues(p);
+		return err;
+	}
 	open_turnstiles(p);
 	store_relaxed(&p->is_connected, true);
 	LOG(NOTICE, "%s is connected: %u queues\n", p->vif.name, p->vif.nr_queues);
@@ -164,6 +206,7 @@ static void vif_disconnect(struct handshake *h)
 
 	store_relaxed(&p->is_connected, false);
 	close_turnstiles(p);
+	ctrl_close(&p->ctrl);
 	drop_queues(p);
 	LOG(NOTICE, "%s is disconnected\n", p->vif.name);
 }
@@ -240,15 +283,20 @@ static void *run_port(void *arg)
 	while (!load_acquire(&p->must_end)) { /* pairs with end_thread's release */
 		struct pollfd fds[] = {{.fd = xenbus_fd(p->xenbus), .events = POLLIN},
 				       {.fd = p->wake_fd, .events = POLLIN},
-				       {.fd = hv_lost_fd(p->hv), .events = POLLIN}};
+				       {.fd = hv_lost_fd(p->hv), .events = POLLIN},
+				       {.events = POLLIN}};
 
 		while (xenbus_process(p->xenbus))
 			;
 		look_after_queues(p);
+		serve_ctrl(p); /* also requests that came before the event channel was bound */
+		fds[3].fd = p->ctrl.peer ? ctrl_event_fd(&p->ctrl) : -1;
 		if (poll(fds, RTE_DIM(fds), TICK_MS) > 0 && fds[2].revents) {
 			LOG(ERR, "%s: the hypervisor has gone\n", p->vif.name);
 			break;
 		}
+		if (fds[3].revents)
+			ctrl_event_take(&p->ctrl);
 	}
 	xenbus_destroy(p->xenbus);
 	for (unsigned i = 0; i < DRAIN_TICKS && !TAILQ_EMPTY(&p->lingering); i++) {

@@ -318,7 +318,7 @@ static int command_detach(struct worker *w, void *port)
 
 /* A visitor's function. */
 struct worker_visit {
-	int (*fn)(struct bridge *b, void *arg);
+	int (*fn)(void *arg);
 	void *arg;
 };
 
@@ -326,7 +326,8 @@ static int command_visit(struct worker *w, void *arg)
 {
 	const struct worker_visit *visit = arg;
 
-	return visit->fn(&w->bridge, visit->arg);
+	(void)w;
+	return visit->fn(visit->arg);
 }
 
 /* ---- in the control thread -------------------------------------------------------------------------------------- */
@@ -359,7 +360,7 @@ void worker_detach(struct worker *w, struct worker_port *p)
 	worker_call(w, command_detach, p);
 }
 
-int worker_run(struct worker *w, int (*fn)(struct bridge *b, void *arg), void *arg)
+int worker_run(struct worker *w, int (*fn)(void *arg), void *arg)
 {
 	struct worker_visit visit = {.fn = fn, .arg = arg};
 
@@ -371,7 +372,7 @@ int worker_fault_fd(const struct worker *w)
 	return w->fault_fd;
 }
 
-const struct bridge *worker_bridge(const struct worker *w)
+struct bridge *worker_bridge(struct worker *w)
 {
 	return &w->bridge;
 }

@@ -68,10 +68,10 @@ int worker_attach(struct worker *w, struct worker_port *p);
 /* On return the worker has forgotten the port and touches nothing of it. */
 void worker_detach(struct worker *w, struct worker_port *p);
 /* Runs fn between two rounds of the worker, in its thread, and waits for it; returns what it returns. */
-int worker_run(struct worker *w, int (*fn)(struct bridge *b, void *arg), void *arg);
+int worker_run(struct worker *w, int (*fn)(void *arg), void *arg);
 
 /* Counters: relaxed reads. */
-const struct bridge *worker_bridge(const struct worker *w);
+struct bridge *worker_bridge(struct worker *w);
 uint64_t worker_sleeps(const struct worker *w);
 
 #endif

@@ -160,6 +160,8 @@ holds "a guest killed under load is gone, and the next of its name is served"
 testpmd_end
 wait "${tap_pid[1]}" && fail "guest 1 ends well without its back end"
 wait "${tap_pid[2]}"
+[ "$(figure 1 net_staging_pages | cut -d. -f1)" -gt 0 ] || fail "testpmd keeps none of guest 1's pages mapped"
+holds "testpmd keeps $(figure 1 net_staging_pages) of guest 1's pages mapped"
 more_devices=''
 refused_vdev "names no guest" "net_netback0,run_dir=$system_run_dir"
 refused_vdev "no sluiced answers in /nowhere" "net_netback0,guest=g1,run_dir=/nowhere"

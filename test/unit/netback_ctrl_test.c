@@ -4,6 +4,7 @@
 #include "test.h"
 
 #include "netback/ctrl.h"
+#include "netback/vif_port.h"
 #include "vif_box.h"
 
 #include <rte_ip.h>
@@ -40,7 +41,7 @@ static void begin(void)
 	for (unsigned i = 0; i < NR_QUEUES; i++)
 		port.queue[i] = box.queue;
 	assert_int_equal(ctrl_open(&ctrl, (struct hv *)&box, 3, ring_ref, 7, false, &what), 0);
-	ctrl.port = &port;
+	ctrl.target = (struct ctrl_target){.queue = port.queue, .nr_queues = NR_QUEUES, .steer = &port.steer};
 }
 
 static void end(void)
