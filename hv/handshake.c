@@ -123,6 +123,7 @@ static void undo(struct handshake *h)
 	h->connected = h->prepared = false;
 	if (was_up)
 		h->driver->disconnect(h);
+	life_withdraw(&h->life, h->hv, h->store, h->own_path);
 }
 
 static void begin_close(struct handshake *h)
@@ -164,6 +165,7 @@ static void publish(struct handshake *h)
 	if (call_driver(h, h->driver->publish, "publishing the device"))
 		return;
 	h->prepared = true;
+	life_announce(&h->life, h->hv, h->store, h->own_path, h->other_domid);
 	if (switch_state(h, h->driver->published))
 		begin_close(h);
 }
@@ -176,6 +178,7 @@ static void connect_ends(struct handshake *h)
 	if (err)
 		return;
 	h->connected = true;
+	h->nr_connects++;
 	if (switch_state(h, XenbusStateConnected))
 		begin_close(h);
 }
@@ -276,13 +279,24 @@ static void run(struct handshake *h)
 		h->gone = is_over(h, other);
 }
 
-/* The toolstack asks a device to go by writing Closing into our own directory; or it removes the directory. */
+static void rewrite_closed(struct handshake *h)
+{
+	h->own = XenbusStateClosing;
+	switch_state(h, XenbusStateClosed);
+}
+
+/*
+ * The toolstack asks a device to go by writing Closing into our own directory, also where it is Closed already; or it removes the
+ * directory.
+ */
 static void look_at_own(struct handshake *h)
 {
 	unsigned state = read_state(h, STORE_NO_TX, h->own_path);
 
 	if (state == XenbusStateUnknown)
 		vanish(h);
+	else if (state == XenbusStateClosing && h->own == XenbusStateClosed && h->driver->is_back)
+		rewrite_closed(h);
 	else if (state == XenbusStateClosing && h->own != XenbusStateClosing && h->own != XenbusStateClosed)
 		begin_close(h);
 }
@@ -317,6 +331,15 @@ void handshake_close(struct handshake *h)
 	h->barred = true;
 	begin_close(h);
 	run(h);
+}
+
+void handshake_front_died(struct handshake *h)
+{
+	if (h->gone)
+		return;
+	log_warn("%s: the front end's process is gone; the device is closed until another begins", h->own_path);
+	undo(h);
+	switch_state(h, XenbusStateClosed);
 }
 
 void handshake_fail(struct handshake *h, const char *fmt, ...)

@@ -17,6 +17,7 @@
 #include <xen/io/xenbus.h>
 
 #include "hv/hv.h"
+#include "hv/life.h"
 #include "hv/store_client.h"
 
 struct handshake;
@@ -64,8 +65,10 @@ struct handshake {
 	bool is_takeover; /* back: the connect() that runs, or comes, takes over a running device */
 	bool is_unclean;  /* with it: the last back end was killed. What it had taken and not answered may lie in the ring out of
 			   * order: a driver that cannot know that nothing is lost fails the device */
+	unsigned nr_connects; /* how often connect() has succeeded */
 	unsigned bus;     /* HANDSHAKE_* */
 	bool gone;        /* own or other directory vanished, or both are Closed and the device is not "online" */
+	struct life life; /* front: announced from publish to disconnect */
 	void *priv;       /* the driver's */
 };
 
@@ -81,6 +84,8 @@ int handshake_start_on_bus(struct handshake *h, struct hv *hv, struct store_clie
 			   const struct handshake_driver *driver, const char *own_path, void *priv, unsigned bus);
 /* A watch fired with our token (path NULL: look at all of it): looks again and does what the table says, step by step until it rests. */
 void handshake_event(struct handshake *h, const char *path);
+/* Back: the front end's process is gone, and wrote no state: Closed, until another begins. */
+void handshake_front_died(struct handshake *h);
 /* Begins to close from our side. */
 void handshake_close(struct handshake *h);
 /*

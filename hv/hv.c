@@ -89,6 +89,11 @@ int hv_share(struct hv *hv, domid_t peer, unsigned nr, bool readonly, grant_ref_
 	return hv->ops->share ? hv->ops->share(hv, peer, nr, readonly, refs, pages) : -EOPNOTSUPP;
 }
 
+int hv_share_life(struct hv *hv, domid_t peer, evtchn_port_t port, grant_ref_t *ref, void **page)
+{
+	return hv->ops->share_life ? hv->ops->share_life(hv, peer, port, ref, page) : -EOPNOTSUPP;
+}
+
 void hv_unshare(struct hv *hv, void *pages, unsigned nr, const grant_ref_t refs[])
 {
 	if (pages)

@@ -94,6 +94,11 @@ struct grant_table *hv_grants(struct hv *hv);
 
 /* Allocates nr pages (contiguous here) and grants each to peer for as long as they live: rings, staging buffers. refs[nr] is filled. */
 int hv_share(struct hv *hv, domid_t peer, unsigned nr, bool readonly, grant_ref_t refs[], void **pages);
+/*
+ * A page granted to peer (hv_unshare ends it). When it goes, because this process ended, however it did, or by hv_unshare, its first byte
+ * becomes 0 and port sends an event. -EOPNOTSUPP: the platform (local) tells of a guest's end by itself.
+ */
+int hv_share_life(struct hv *hv, domid_t peer, evtchn_port_t port, grant_ref_t *ref, void **page);
 /* Ends the grants and frees the pages; what the peer still holds is freed when it lets go, never before. */
 void hv_unshare(struct hv *hv, void *pages, unsigned nr, const grant_ref_t refs[]);
 

@@ -24,6 +24,7 @@ struct hv_ops {
 	uint32_t (*frame_of)(struct hv *hv, const void *p);
 	struct grant_table *(*grants)(struct hv *hv);
 	int (*share)(struct hv *hv, domid_t peer, unsigned nr, bool readonly, grant_ref_t refs[], void **pages);
+	int (*share_life)(struct hv *hv, domid_t peer, evtchn_port_t port, grant_ref_t *ref, void **page);
 	void (*unshare)(struct hv *hv, void *pages, unsigned nr, const grant_ref_t refs[]);
 
 	int (*evtchn_alloc_unbound)(struct hv *hv, domid_t remote, evtchn_port_t *port);

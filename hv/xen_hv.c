@@ -104,6 +104,7 @@ static const struct hv_ops xen_ops = {
 	.counters = xen_counters,
 	.claim = xen_claim,
 	.share = xen_share,
+	.share_life = xen_share_life,
 	.unshare = xen_unshare,
 	.evtchn_alloc_unbound = xen_alloc_unbound,
 	.evtchn_bind_interdomain = xen_bind_interdomain,

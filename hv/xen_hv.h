@@ -126,6 +126,7 @@ void xen_slots_finish(struct xen_peer *p);
 
 /* xen_share.c */
 int xen_share(struct hv *hv, domid_t peer, unsigned nr, bool readonly, grant_ref_t refs[], void **pages);
+int xen_share_life(struct hv *hv, domid_t peer, evtchn_port_t port, grant_ref_t *ref, void **page);
 void xen_unshare(struct hv *hv, void *pages, unsigned nr, const grant_ref_t refs[]);
 
 /* xen_hot.c */

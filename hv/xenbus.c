@@ -2,7 +2,8 @@
  * hv/xenbus.c - finds the devices of one type in the store and runs a handshake for each.
  *
  * Owns     a struct device for each directory backend/<type>/<domid>/<devid> from the moment it is complete until it vanishes;
- *          a store connection of its own, so that nobody else's watch events are mixed with these.
+ *          a store connection of its own, so that nobody else's watch events are mixed with these; an epoll fd in which it stands with
+ *          what tells of the front ends' deaths (hv/life.h).
  * Trusts   the directory names and the toolstack's keys; nothing of the front ends'.
  * Runs in  the thread that called xenbus_create. Bounded work for each event.
  */
@@ -12,12 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "hv/device_error.h"
 #include "hv/hv_ops.h"
 #include "hv/log.h"
 
 #define EVENTS_AT_ONCE 256
+#define DEATHS_AT_ONCE 16
 #define BUCKETS 1024u
 #define BUS_TOKEN "xenbus"
 
@@ -25,6 +29,8 @@ struct device {
 	struct device *next; /* in its bucket */
 	struct device *next_due;
 	struct handshake handshake;
+	struct life_watch life; /* while it is connected */
+	unsigned life_of;       /* its handshake's nr_connects when the front end was asked whether it announces its life; 0: not asked */
 	char path[sizeof(((struct handshake *)0)->own_path)];
 	domid_t frontend;
 	unsigned devid;
@@ -35,6 +41,7 @@ struct device {
 struct xenbus {
 	struct hv *hv;
 	struct store_client *store;
+	int epoll_fd;
 	const struct xenbus_driver *driver;
 	void *arg;
 	char base[64]; /* /local/domain/0/backend/<type> */
@@ -55,7 +62,7 @@ struct hv *xenbus_hv(struct xenbus *bus)
 
 int xenbus_fd(const struct xenbus *bus)
 {
-	return store_client_fd(bus->store);
+	return bus->epoll_fd;
 }
 
 static struct device **bucket_of(struct xenbus *bus, const char *path)
@@ -76,12 +83,64 @@ static struct device *find(struct xenbus *bus, const char *path)
 	return dev;
 }
 
+/* ---- deaths of front ends ------------------------------------------------------------------------------------------- */
+
+static void watch_life(struct xenbus *bus, struct device *dev)
+{
+	const struct handshake *h = &dev->handshake;
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = dev};
+
+	if (life_watch_start(&dev->life, bus->hv, bus->store, h->other_path, h->other_domid))
+		return;
+	if (epoll_ctl(bus->epoll_fd, EPOLL_CTL_ADD, dev->life.fd, &ev))
+		life_watch_stop(&dev->life, bus->hv);
+}
+
+static void unwatch_life(struct xenbus *bus, struct device *dev)
+{
+	if (!dev->life.peer)
+		return;
+	epoll_ctl(bus->epoll_fd, EPOLL_CTL_DEL, dev->life.fd, NULL);
+	life_watch_stop(&dev->life, bus->hv);
+}
+
+/* A front end is watched while the device is connected; one event may bring another connection, of another process. */
+static void follow_life(struct xenbus *bus, struct device *dev)
+{
+	unsigned now = dev->is_live && dev->handshake.connected ? dev->handshake.nr_connects : 0;
+
+	if (dev->life_of == now)
+		return;
+	unwatch_life(bus, dev);
+	if (now)
+		watch_life(bus, dev);
+	dev->life_of = now;
+}
+
+static void look_at_lives(struct xenbus *bus)
+{
+	struct epoll_event ready[DEATHS_AT_ONCE];
+	int n = epoll_wait(bus->epoll_fd, ready, DEATHS_AT_ONCE, 0);
+
+	for (int i = 0; i < n; i++) {
+		struct device *dev = ready[i].data.ptr;
+
+		if (!dev || !dev->life.peer || !life_watch_is_over(&dev->life, bus->hv))
+			continue;
+		handshake_front_died(&dev->handshake);
+		follow_life(bus, dev);
+	}
+}
+
+/* ---- devices -------------------------------------------------------------------------------------------------------- */
+
 /* Ends what runs of it; the entry stays. */
 static void retire(struct xenbus *bus, struct device *dev, void (*end)(struct handshake *h))
 {
 	if (!dev->is_live)
 		return;
 	dev->is_live = false;
+	follow_life(bus, dev);
 	end(&dev->handshake);
 	bus->driver->remove(bus, dev->handshake.priv);
 }
@@ -148,6 +207,7 @@ static void probe(struct xenbus *bus, struct device *dev)
 			report(bus, dev, err);
 		bus->driver->remove(bus, priv);
 	}
+	follow_life(bus, dev);
 }
 
 /* A directory is there that we do not know: a device once all its keys are there. */
@@ -176,6 +236,8 @@ static void settle(struct xenbus *bus, struct device *dev)
 		retire(bus, dev, handshake_stop);
 	if (!dev->is_live && !has_key(bus, dev->path, "state"))
 		forget(bus, dev);
+	else
+		follow_life(bus, dev);
 }
 
 /* Something about this device's own directory. */
@@ -347,7 +409,23 @@ bool xenbus_process(struct xenbus *bus)
 		free(token);
 	}
 	look_at_due(bus);
+	look_at_lives(bus);
 	return i == EVENTS_AT_ONCE;
+}
+
+static int open_epoll(struct xenbus *bus)
+{
+	struct epoll_event ev = {.events = EPOLLIN}; /* data NULL: the store */
+	int err;
+
+	bus->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (bus->epoll_fd < 0)
+		return -errno;
+	if (!epoll_ctl(bus->epoll_fd, EPOLL_CTL_ADD, store_client_fd(bus->store), &ev))
+		return 0;
+	err = -errno;
+	close(bus->epoll_fd);
+	return err;
 }
 
 int xenbus_create(struct hv *hv, const struct xenbus_driver *driver, void *arg, struct xenbus **out)
@@ -368,12 +446,17 @@ int xenbus_create(struct hv *hv, const struct xenbus_driver *driver, void *arg, 
 		err = hv->ops->store_open(hv, &bus->store);
 	if (err)
 		goto free_bus;
-	err = store_client_watch(bus->store, bus->base, BUS_TOKEN);
+	err = open_epoll(bus);
 	if (err)
 		goto close_store;
+	err = store_client_watch(bus->store, bus->base, BUS_TOKEN);
+	if (err)
+		goto close_epoll;
 	scan_all(bus);
 	*out = bus;
 	return 0;
+close_epoll:
+	close(bus->epoll_fd);
 close_store:
 	store_client_close(bus->store);
 free_bus:
@@ -400,6 +483,7 @@ void xenbus_destroy(struct xenbus *bus)
 			retire(bus, bus->bucket[i], end);
 			forget(bus, bus->bucket[i]);
 		}
+	close(bus->epoll_fd);
 	store_client_close(bus->store);
 	free(bus);
 }

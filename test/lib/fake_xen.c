@@ -22,6 +22,8 @@ struct page {
 	bool is_readonly;
 	domid_t domid;
 	uint8_t *own; /* the granter's view */
+	evtchn_port_t notify_port; /* 0: nobody is told when it goes */
+	uint32_t notify_offset;
 };
 
 struct map {
@@ -309,12 +311,34 @@ void *xengntshr_share_pages(xengntshr_handle *xgs, uint32_t domid, int count, ui
 	return base;
 }
 
+void *xengntshr_share_page_notify(xengntshr_handle *xgs, uint32_t domid, uint32_t *ref, int writable, uint32_t notify_offset,
+				  evtchn_port_t notify_port)
+{
+	void *page = xengntshr_share_pages(xgs, domid, 1, ref, writable);
+
+	assert(notify_port < FAKE_XEN_PORTS && fake.port[notify_port].handle);
+	if (page) {
+		fake.page[*ref].notify_port = notify_port;
+		fake.page[*ref].notify_offset = notify_offset;
+	}
+	return page;
+}
+
+static void unshare_page(struct page *p)
+{
+	if (p->notify_port) {
+		p->own[p->notify_offset] = 0;
+		fake.port[p->notify_port].nr_sent++;
+	}
+	*p = (struct page){0};
+}
+
 int xengntshr_unshare(xengntshr_handle *xgs, void *start_address, uint32_t count)
 {
 	for (unsigned i = FIRST_SHARED_REF; i < FAKE_XEN_REFS; i++)
 		if (fake.page[i].own >= (uint8_t *)start_address &&
 		    fake.page[i].own < (uint8_t *)start_address + pages_to_bytes(count))
-			fake.page[i] = (struct page){0};
+			unshare_page(&fake.page[i]);
 	return munmap(start_address, pages_to_bytes(count));
 }
 

@@ -10,6 +10,7 @@
 
 #include "fake_store.h"
 #include "hv/handshake.h"
+#include "hv/hv_ops.h"
 #include "hv/log.h"
 
 #define FRONT "/local/domain/7/device/vbd/5"
@@ -22,6 +23,10 @@ struct driver_log {
 	char fail_at;   /* the call that fails, with -EIO */
 	bool says_why;  /* by handshake_fail */
 };
+
+/* A platform that can do nothing: a handshake needs none. */
+static const struct hv_ops bare_ops;
+static struct hv bare_hv = {.ops = &bare_ops};
 
 static struct fake_store *fs;
 static struct store_client *front_store, *back_store;
@@ -128,12 +133,12 @@ static int stop(void **state)
 
 static void start_back(void)
 {
-	assert_int_equal(handshake_start(&back, NULL, back_store, &back_driver, BACK, &back_log), 0);
+	assert_int_equal(handshake_start(&back, &bare_hv, back_store, &back_driver, BACK, &back_log), 0);
 }
 
 static void start_front(const struct handshake_driver *driver)
 {
-	assert_int_equal(handshake_start(&front, NULL, front_store, driver, FRONT, &front_log), 0);
+	assert_int_equal(handshake_start(&front, &bare_hv, front_store, driver, FRONT, &front_log), 0);
 }
 
 static unsigned pump_one(struct handshake *h)
@@ -183,7 +188,7 @@ static void stop_both(void)
 static void start_keeping_back(void)
 {
 	memset(back_log.calls, 0, sizeof(back_log.calls));
-	assert_int_equal(handshake_start_on_bus(&back, NULL, back_store, &back_driver, BACK, &back_log,
+	assert_int_equal(handshake_start_on_bus(&back, &bare_hv, back_store, &back_driver, BACK, &back_log,
 						HANDSHAKE_TAKE_OVER | HANDSHAKE_ERROR_TREE), 0);
 }
 
@@ -268,6 +273,25 @@ static void toolstack_that_asks_a_device_to_go_gets_it_gone(void **state)
 	assert_int_equal(state_of(BACK), XenbusStateClosed);
 	assert_int_equal(state_of(FRONT), XenbusStateClosed);
 	assert_string_equal(back_log.calls, "ocd");
+	stop_both();
+}
+
+static void front_end_that_died_is_closed_by_the_back_until_another_begins(void **state)
+{
+	connect_both(&vbd_front_driver);
+	handshake_front_died(&back);
+	assert_int_equal(state_of(BACK), XenbusStateClosed);
+	assert_false(back.connected);
+	pump(false, true); /* the front end's state is what it was */
+	assert_int_equal(state_of(BACK), XenbusStateClosed);
+	assert_false(back.gone);
+	set_state(BACK, XenbusStateClosing); /* xl waits for Closed */
+	pump(false, true);
+	assert_int_equal(state_of(BACK), XenbusStateClosed);
+	set_state(FRONT, XenbusStateInitialising);
+	pump(false, true);
+	assert_int_equal(state_of(BACK), XenbusStateInitWait);
+	assert_string_equal(back_log.calls, "ocdo");
 	stop_both();
 }
 
@@ -394,13 +418,13 @@ static void missing_keys_are_reported_at_start(void **state)
 		start(NULL);
 		snprintf(path, sizeof(path), BACK "%s", keys[i]);
 		fake_store_set(fs, path, NULL);
-		assert_int_equal(handshake_start(&back, NULL, back_store, &back_driver, BACK, &back_log), -ENOENT);
+		assert_int_equal(handshake_start(&back, &bare_hv, back_store, &back_driver, BACK, &back_log), -ENOENT);
 		assert_int_equal(fake_store_nr_watches(fs), 0);
 	}
 	stop(NULL);
 	start(NULL);
 	fake_store_set(fs, BACK "/frontend-id", "99999");
-	assert_int_equal(handshake_start(&back, NULL, back_store, &back_driver, BACK, &back_log), -EINVAL);
+	assert_int_equal(handshake_start(&back, &bare_hv, back_store, &back_driver, BACK, &back_log), -EINVAL);
 	assert_int_equal(fake_store_nr_watches(fs), 0);
 }
 
@@ -700,6 +724,7 @@ int main(void)
 		T(back_that_closes_is_followed_by_the_front),
 		T(front_can_begin_anew_after_both_closed),
 		T(toolstack_that_asks_a_device_to_go_gets_it_gone),
+		T(front_end_that_died_is_closed_by_the_back_until_another_begins),
 		T(removed_directories_close_both_ends_and_stay_removed),
 		T(changed_keys_are_told_while_connected_only),
 		T(failing_callback_closes_and_says_why),

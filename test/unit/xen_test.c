@@ -5,9 +5,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "fake_store.h"
 #include "fake_xen.h"
+#include "hv/life.h"
 #include "hv/log.h"
 #include "hv/xen_open.h"
 
@@ -497,6 +500,113 @@ static void back_end_shares_nothing(void **state)
 	assert_int_equal(hv_share(hv, GUEST, 1, false, &ref, &page), -EOPNOTSUPP);
 }
 
+/* ---- lives ---------------------------------------------------------------------------------------------------------- */
+
+#define DIR "/local/domain/7/device/vif/0"
+
+struct lives {
+	struct fake_store *fs;
+	struct store_client *store;
+	struct hv *back;
+	struct life life;
+	struct life_watch watch;
+};
+
+static void lives_start(struct lives *l)
+{
+	*l = (struct lives){.fs = fake_store_create(), .back = open_side(false)};
+	l->store = fake_store_open(l->fs);
+}
+
+static void lives_stop(struct lives *l)
+{
+	life_watch_stop(&l->watch, l->back);
+	hv_close(l->back);
+	store_client_close(l->store);
+	fake_store_destroy(l->fs);
+}
+
+static void announce_and_watch(struct lives *l)
+{
+	life_announce(&l->life, hv, l->store, DIR, 0);
+	assert_non_null(l->life.page);
+	assert_int_equal(life_watch_start(&l->watch, l->back, l->store, DIR, 0), 0);
+	assert_false(life_watch_is_over(&l->watch, l->back)); /* the event of the bind */
+}
+
+static void front_end_that_dies_is_told_to_whoever_watches(void **state)
+{
+	struct lives l;
+	unsigned sent;
+
+	lives_start(&l);
+	announce_and_watch(&l);
+	sent = fake_xen_nr_sent(l.life.port);
+	hv_unshare(hv, l.life.page, 1, &l.life.ref); /* as the driver does for a process that ended */
+	assert_int_equal(fake_xen_nr_sent(l.life.port), sent + 1);
+	fake_xen_send(l.watch.port);
+	assert_true(life_watch_is_over(&l.watch, l.back));
+	lives_stop(&l);
+}
+
+static void front_end_that_leaves_in_good_order_has_not_died(void **state)
+{
+	struct lives l;
+
+	lives_start(&l);
+	announce_and_watch(&l);
+	life_withdraw(&l.life, hv, l.store, DIR);
+	assert_null(fake_store_get(l.fs, DIR "/life-ref"));
+	assert_null(fake_store_get(l.fs, DIR "/life-event-channel"));
+	assert_int_equal(fake_xen_nr_shared(), 0);
+	fake_xen_send(l.watch.port);
+	assert_false(life_watch_is_over(&l.watch, l.back));
+	life_withdraw(&l.life, hv, l.store, DIR); /* twice is once */
+	lives_stop(&l);
+}
+
+static void keys_without_a_life_behind_them_are_not_watched(void **state)
+{
+	grant_ref_t ref;
+	char text[16];
+	struct lives l;
+	void *page;
+
+	lives_start(&l);
+	assert_int_equal(life_watch_start(&l.watch, l.back, l.store, DIR, 0), -ENOENT);
+	fake_store_set(l.fs, DIR "/life-ref", "4000000000");
+	fake_store_set(l.fs, DIR "/life-event-channel", "9");
+	assert_int_equal(life_watch_start(&l.watch, l.back, l.store, DIR, 0), -EINVAL);
+	/* An earlier one's, and its ref is now that of another page. */
+	assert_int_equal(hv_share(hv, 0, 1, false, &ref, &page), 0);
+	snprintf(text, sizeof(text), "%u", ref);
+	fake_store_set(l.fs, DIR "/life-ref", text);
+	assert_int_equal(life_watch_start(&l.watch, l.back, l.store, DIR, 0), -ENOENT);
+	fake_store_set(l.fs, DIR "/life-event-channel", "0");
+	assert_int_equal(life_watch_start(&l.watch, l.back, l.store, DIR, 0), -EINVAL);
+	assert_int_equal(fake_xen_nr_mapped(), 0);
+	hv_unshare(hv, page, 1, &ref);
+	lives_stop(&l);
+}
+
+static void front_end_without_pages_announces_nothing(void **state)
+{
+	struct lives l;
+
+	lives_start(&l);
+	fake_xen_limit_shares(0);
+	life_announce(&l.life, hv, l.store, DIR, 0);
+	assert_null(l.life.page);
+	assert_null(fake_store_get(l.fs, DIR "/life-ref"));
+	fake_xen_limit_shares(1);
+	fake_store_fail_writes(l.fs, 1, -ENOSPC);
+	life_announce(&l.life, hv, l.store, DIR, 0);
+	assert_null(l.life.page);
+	assert_int_equal(fake_xen_nr_shared(), 0);
+	assert_int_equal(fake_xen_nr_bound(), 0);
+	lives_stop(&l);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -522,6 +632,10 @@ int main(void)
 		G(shared_pages_are_what_the_other_end_maps),
 		G(read_only_share_cannot_be_mapped_for_writing),
 		G(pages_to_share_come_to_an_end),
+		G(front_end_that_dies_is_told_to_whoever_watches),
+		G(front_end_that_leaves_in_good_order_has_not_died),
+		G(keys_without_a_life_behind_them_are_not_watched),
+		G(front_end_without_pages_announces_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

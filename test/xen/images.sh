@@ -17,7 +17,7 @@ images_domain0_tools=(bash ip bridge tcpdump flock stat logger readlink cmp e2fs
 images_guest_tools=(mke2fs e2fsck)
 images_domain0_modules=(xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-blkback xen-netback bridge loop brd tun af_packet)
 images_guest_modules=(xen-netfront xen-blkfront xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs crc32c_generic ext4 af_packet tun)
-images_xen_tools=(xl xenstored xen-init-dom0 xenconsoled xenconsole libxl-save-helper lsevtchn)
+images_xen_tools=(xl xenstored xen-init-dom0 xenconsoled xenconsole libxl-save-helper lsevtchn xenstore-control)
 # DPDK's drivers that sluice-netback needs here: mempools, virtual devices, the TAP port.
 images_dpdk_drivers=(bus_vdev mempool_ring net_tap net_af_packet net_null net_ring)
 
