@@ -37,7 +37,7 @@ struct blkback {
 	int attention_fd; /* a queue has a fault, or the bus has more to do */
 	struct vbd *vbds;
 	struct vbd *leaving; /* removed; their images have not finished their I/O */
-	struct stats gone; /* the sum over all that are gone */
+	struct stats_queue gone; /* the sum over all that are gone */
 	unsigned nr_retired;
 	struct retired *retired; /* the first MAX_RETIRED of them one by one */
 };
@@ -59,19 +59,18 @@ static int blkback_probe(struct xenbus *bus, domid_t frontend, unsigned devid, c
 
 static void blkback_retire(struct blkback *bb, const struct vbd *vbd)
 {
-	struct stats_times times;
-	struct stats stats;
+	struct stats_queue sum;
 	struct retired *r;
 
-	vbd_sum(vbd, &stats, &times);
-	stats_sum(&bb->gone, &stats);
+	vbd_sum(vbd, &sum);
+	counters_add(&stats_layout, &bb->gone, &sum);
 	if (bb->nr_retired == MAX_RETIRED)
 		return;
 	r = realloc(bb->retired, (bb->nr_retired + 1) * sizeof(*r));
 	if (!r)
 		return;
 	bb->retired = r;
-	r[bb->nr_retired++] = (struct retired){vbd->domid, vbd->devid, stats};
+	r[bb->nr_retired++] = (struct retired){vbd->domid, vbd->devid, sum.stats};
 }
 
 /* Frees the removed ones whose last I/O is over. */
@@ -165,7 +164,7 @@ int blkback_create(struct loop *loop, struct hv *hv, const struct blkback_option
 	err = blkback_add_sources(bb, loop);
 	if (err)
 		goto remove_sources;
-	run_file_sweep(hv_run_dir(hv), blkback_has, bb);
+	run_file_sweep(hv_run_dir(hv), "vbd", blkback_has, bb);
 	*out = bb;
 	return 0;
 
@@ -208,22 +207,20 @@ void blkback_destroy(struct blkback *bb)
 
 void blkback_print_stats(const struct blkback *bb, FILE *out)
 {
-	struct stats total = bb->gone;
+	struct stats_queue total = bb->gone;
 	char prefix[64];
 
 	for (unsigned i = 0; i < bb->nr_retired; i++) {
 		snprintf(prefix, sizeof(prefix), "vbd.%u.%u", bb->retired[i].domid, bb->retired[i].devid);
-		stats_print(out, prefix, &bb->retired[i].stats);
+		counters_print(out, prefix, &stats_counts, &bb->retired[i].stats);
 	}
 	for (const struct vbd *vbd = bb->vbds; vbd; vbd = vbd->next) {
-		struct stats_times times;
-		struct stats stats;
+		struct stats_queue sum;
 
-		vbd_sum(vbd, &stats, &times);
+		vbd_sum(vbd, &sum);
 		snprintf(prefix, sizeof(prefix), "vbd.%u.%u", vbd->domid, vbd->devid);
-		stats_print(out, prefix, &stats);
-		stats_times_print(out, prefix, &times);
-		stats_sum(&total, &stats);
+		counters_print(out, prefix, &stats_layout, &sum);
+		counters_add(&stats_layout, &total, &sum);
 	}
-	stats_print(out, "vbd.total", &total);
+	counters_print(out, "vbd.total", &stats_counts, &total);
 }

@@ -134,7 +134,6 @@ static int vbd_open_link(struct handshake *h, struct vbd *vbd, const struct fron
 		journal_file_close(&vbd->journal, !h->is_takeover || config.io.is_clean);
 		return err;
 	}
-	store_relaxed(&vbd->stats->nr_queues, front->nr_queues);
 	vbd->is_fault_reported = false;
 	log_info("vbd %u/%u: connected, %u queue%s, ring%s of %u page%s%s%s%s", vbd->domid, vbd->devid, front->nr_queues,
 		 front->nr_queues == 1 ? "" : "s", front->nr_queues == 1 ? "" : "s", front->ring_pages,

@@ -314,10 +314,8 @@ static void io_submit_transfer(struct io *io, struct io_request *r)
 
 static void io_count_burst(struct io *io, unsigned n)
 {
-	unsigned class = 31u - (unsigned)__builtin_clz(n);
-
 	stats_add(&io->stats->bursts, 1);
-	stats_add(&io->stats->batch[class < STATS_BATCH_CLASSES ? class : STATS_BATCH_CLASSES - 1], 1);
+	histogram_batch_add(&io->stats->batch, n);
 	stats_depth(io->stats, io->nr_in_flight);
 }
 

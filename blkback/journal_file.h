@@ -11,7 +11,7 @@
 
 #include "blkback/front.h"
 #include "blkback/journal.h"
-#include "blkback/run_file.h"
+#include "hv/run_file.h"
 
 struct journal_file {
 	struct run_file file;

@@ -32,8 +32,8 @@ static int queue_open(struct handshake *h, struct link *link, const struct link_
 	queue.io.ring = q->ring;
 	queue.io.ring_pages = front->ring_pages;
 	queue.io.is_x86_32 = front->is_x86_32;
-	queue.io.stats = &config->stats->queue[i].stats;
-	queue.io.times = &config->stats->queue[i].times;
+	queue.io.stats = &config->stats[i].stats;
+	queue.io.times = &config->stats[i].times;
 	queue.io.journal = journal_file_queue(config->journal, i);
 	snprintf(name, sizeof(name), "vbd-%u-%u-%u", h->other_domid, config->devid, i);
 	queue.name = name;

@@ -14,7 +14,7 @@
 #include "blkback/front.h"
 #include "blkback/journal_file.h"
 #include "blkback/queue.h"
-#include "blkback/stats_file.h"
+#include "blkback/stats.h"
 
 struct link_queue {
 	void *ring;
@@ -33,7 +33,7 @@ struct link {
 struct link_config {
 	const struct disk_image *image;
 	struct io_config io; /* hv, limits, limit, mode, nr_persistent, unused_ns, is_takeover, is_clean: the rest is filled in here */
-	struct stats_file *stats;
+	struct stats_queue *stats; /* one for each queue */
 	const struct journal_file *journal;
 	unsigned busy_poll_us;
 	int attention_fd; /* written when a queue has a fault to report, or is over */

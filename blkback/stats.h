@@ -6,12 +6,8 @@
 #ifndef SLUICE_BLKBACK_STATS_H
 #define SLUICE_BLKBACK_STATS_H
 
-#include <stdio.h>
-
 #include "blkback/request.h"
-#include "hv/histogram.h"
-
-#define STATS_BATCH_CLASSES 8 /* bursts of 1, 2-3, 4-7, ... 128 and more requests */
+#include "hv/counters.h"
 
 struct stats {
 	uint64_t reads, writes, flushes, barriers, discards; /* finished well */
@@ -25,7 +21,7 @@ struct stats {
 	uint64_t waits_memory, waits_limit; /* the ring's next request had to stay there for a while */
 	uint64_t depth, depth_max; /* in flight now, and at most so far */
 	uint64_t bursts;
-	uint64_t batch[STATS_BATCH_CLASSES];
+	struct histogram_batch batch; /* requests of one burst */
 	uint64_t notifications_sent, notifications_suppressed;
 	uint64_t events, events_spurious;
 	uint64_t sleeps;
@@ -35,6 +31,17 @@ struct stats {
 struct stats_times {
 	struct histogram reads, writes; /* nanoseconds; all that is no read is a write */
 };
+
+/* In <run folder>/vbd-<domid>-<devid>.stats, as it is counted, for who looks on. */
+#define STATS_FILE_NAME "vbd-%u-%u.stats" /* domid, devid */
+
+struct stats_queue {
+	struct stats stats;
+	struct stats_times times;
+} __attribute__((aligned(64)));
+
+extern const struct counters_layout stats_layout;
+extern const struct counters_layout stats_counts; /* without histograms; a struct stats alone will do */
 
 static inline void stats_add(uint64_t *counter, uint64_t n)
 {
@@ -52,13 +59,5 @@ static inline void stats_depth(struct stats *s, uint64_t depth)
 void stats_done(struct stats *s, const struct request *ask, int error);
 /* And took so long. [hot] */
 void stats_time(struct stats_times *t, const struct request *ask, uint64_t ns);
-
-/* Adds all of from to *to; the deepest depth is the deeper one. */
-void stats_sum(struct stats *to, const struct stats *from);
-void stats_times_sum(struct stats_times *to, const struct stats_times *from);
-/* One "<prefix>.<name> <value>" a line. */
-void stats_print(FILE *out, const char *prefix, const struct stats *stats);
-/* The same for the times: count, median, 99th and 99.9th percentile, longest. */
-void stats_times_print(FILE *out, const char *prefix, const struct stats_times *times);
 
 #endif

@@ -45,11 +45,5 @@ void stats_done(struct stats *s, const struct request *ask, int error)
 
 void stats_time(struct stats_times *t, const struct request *ask, uint64_t ns)
 {
-	struct histogram *h = ask->operation == BLKIF_OP_READ ? &t->reads : &t->writes;
-	uint32_t *bucket = &h->bucket[histogram_bucket(ns)];
-
-	store_relaxed(bucket, load_relaxed(bucket) + 1);
-	stats_add(&h->nr, 1);
-	if (ns > load_relaxed(&h->max))
-		store_relaxed(&h->max, ns);
+	histogram_add(ask->operation == BLKIF_OP_READ ? &t->reads : &t->writes, ns);
 }

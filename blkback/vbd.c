@@ -17,13 +17,11 @@ int vbd_init(struct vbd *vbd, const struct blkback_options *options, const char 
 	vbd->limits.handle = (uint16_t)devid;
 	limit_set_burst(&vbd->limit, LIMIT_DEFAULT_BURST_MS);
 	snprintf(name, sizeof(name), STATS_FILE_NAME, domid, devid);
-	err = run_file_create(&vbd->stats_memory, run_dir, name, stats_file_bytes(options->max_queues));
+	err = run_file_create(&vbd->stats_memory, run_dir, name, counters_bytes(&stats_layout, options->max_queues));
 	if (err)
 		return err;
-	vbd->stats = vbd->stats_memory.memory;
-	memcpy(vbd->stats->magic, STATS_FILE_MAGIC, sizeof(vbd->stats->magic));
-	vbd->stats->queue_bytes = sizeof(vbd->stats->queue[0]);
-	vbd->stats->max_queues = options->max_queues;
+	counters_init(vbd->stats_memory.memory, &stats_layout, options->max_queues);
+	vbd->stats = counters_queues(vbd->stats_memory.memory, &stats_layout);
 	return 0;
 }
 
@@ -47,7 +45,6 @@ void vbd_close_link(struct vbd *vbd)
 	vbd->link = NULL;
 	/* All that was taken has been answered. */
 	journal_file_close(&vbd->journal, true);
-	store_relaxed(&vbd->stats->nr_queues, 0);
 }
 
 void vbd_look(struct vbd *vbd)
@@ -67,12 +64,9 @@ void vbd_look(struct vbd *vbd)
 	handshake_fail(vbd->handshake, "%s; the device is closed", reasons[fault]);
 }
 
-void vbd_sum(const struct vbd *vbd, struct stats *stats, struct stats_times *times)
+void vbd_sum(const struct vbd *vbd, struct stats_queue *sum)
 {
-	memset(stats, 0, sizeof(*stats));
-	memset(times, 0, sizeof(*times));
-	for (unsigned i = 0; i < vbd->stats->max_queues; i++) {
-		stats_sum(stats, &vbd->stats->queue[i].stats);
-		stats_times_sum(times, &vbd->stats->queue[i].times);
-	}
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned i = 0; i < vbd->options->max_queues; i++)
+		counters_add(&stats_layout, sum, &vbd->stats[i]);
 }

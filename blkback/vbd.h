@@ -13,7 +13,7 @@
 #include "blkback/blkback.h"
 #include "blkback/journal_file.h"
 #include "blkback/link.h"
-#include "blkback/stats_file.h"
+#include "blkback/stats.h"
 
 struct vbd {
 	struct vbd *next; /* blkback's list */
@@ -32,7 +32,7 @@ struct vbd {
 	struct link *link;   /* NULL: neither connected nor lingering */
 	struct journal_file journal; /* the link's */
 	struct run_file stats_memory;
-	struct stats_file *stats; /* in it */
+	struct stats_queue *stats; /* in it: of options->max_queues */
 };
 
 /* What handshake calls; handshake.priv is the struct vbd. */
@@ -53,6 +53,6 @@ void vbd_look(struct vbd *vbd);
 /* After link_is_over. */
 void vbd_close_link(struct vbd *vbd);
 /* Adds up what its queues have counted. */
-void vbd_sum(const struct vbd *vbd, struct stats *stats, struct stats_times *times);
+void vbd_sum(const struct vbd *vbd, struct stats_queue *sum);
 
 #endif

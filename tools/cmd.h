@@ -48,8 +48,6 @@ int cmd_network_list(struct cmd *cmd, int argc, char **argv);
 int cmd_block_list(struct cmd *cmd, int argc, char **argv);
 int cmd_block_limit(struct cmd *cmd, int argc, char **argv);
 int cmd_block_resize(struct cmd *cmd, int argc, char **argv);
-/* Prints what sluice-blkback has counted for a disk, "name value" a line; nothing when it does not serve it. */
-void cmd_block_counters(struct cmd *cmd, unsigned domid, unsigned devid);
 int cmd_capture(struct cmd *cmd, int argc, char **argv);
 int cmd_mirror(struct cmd *cmd, int argc, char **argv);
 int cmd_dmesg(struct cmd *cmd, int argc, char **argv);

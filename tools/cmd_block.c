@@ -1,22 +1,17 @@
 /*
- * tools/cmd_block.c - sluice block-limit and block-resize, and the counters that block-list -s shows.
+ * tools/cmd_block.c - sluice block-limit and block-resize.
  *
  * What is changed here are keys in the device's back end directory; sluice-blkback watches them (blkback/vbd_settings.h).
- *
- * Trusts   the counters' file no further than its size: a back end of another version may have written it.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "blkback/stats_file.h"
 #include "tools/cmd.h"
 #include "tools/vdev.h"
 
@@ -201,49 +196,4 @@ int cmd_block_resize(struct cmd *cmd, int argc, char **argv)
 		ret = await_size(cmd, &b);
 	free(b.path);
 	return ret;
-}
-
-/* ---- counters ---- */
-
-static void print_counters(const struct stats_file *file, unsigned domid, unsigned devid)
-{
-	for (uint32_t q = 0; q < file->max_queues; q++) {
-		struct stats_times times = { 0 };
-		struct stats stats = { 0 };
-		char prefix[64];
-
-		stats_sum(&stats, &file->queue[q].stats);
-		stats_times_sum(&times, &file->queue[q].times);
-		if (!stats.bursts)
-			continue; /* never used */
-		snprintf(prefix, sizeof(prefix), "vbd.%u.%u.queue.%u", domid, devid, q);
-		stats_print(stdout, prefix, &stats);
-		stats_times_print(stdout, prefix, &times);
-	}
-}
-
-void cmd_block_counters(struct cmd *cmd, unsigned domid, unsigned devid)
-{
-	char path[512];
-	struct stat st = { 0 };
-	struct stats_file *file;
-	size_t bytes;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/" STATS_FILE_NAME, hv_run_dir(cmd->hv), domid, devid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return; /* no back end of ours serves it */
-	fstat(fd, &st);
-	bytes = (size_t)st.st_size;
-	file = bytes < sizeof(*file) ? MAP_FAILED : mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
-	close(fd);
-	if (file == MAP_FAILED)
-		return;
-	if (!memcmp(file->magic, STATS_FILE_MAGIC, sizeof(file->magic)) && file->queue_bytes == sizeof(file->queue[0]) &&
-	    file->max_queues <= bytes / sizeof(file->queue[0]) && stats_file_bytes(file->max_queues) <= bytes)
-		print_counters(file, domid, devid);
-	else
-		fprintf(stderr, "sluice: %s is of another version of sluice-blkback\n", path);
-	munmap(file, bytes);
 }

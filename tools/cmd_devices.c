@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/cmd.h"
+#include "tools/cmd_counters.h"
 
 struct device {
 	unsigned devid;
@@ -57,20 +57,20 @@ static void print_vbd(struct cmd *cmd, const struct device *d)
 	       number(cmd, d, "state"), either(cmd, d, "event-channel", "queue-0/event-channel"), ref, d->backend ? d->backend : "?");
 }
 
-static void print_vbd_counters(struct cmd *cmd, const struct device *d)
-{
-	print_vbd(cmd, d);
-	cmd_block_counters(cmd, d->frontend, d->devid);
-}
+/* One kind of device. */
+struct kind {
+	const char *type;
+	const char *header;
+	void (*print)(struct cmd *cmd, const struct device *d);
+};
 
-static int print_devices(struct cmd *cmd, domid_t domid, const char *type,
-			 void (*print)(struct cmd *cmd, const struct device *d))
+static int print_devices(struct cmd *cmd, domid_t domid, const struct kind *kind, bool has_counters)
 {
 	char dir[64], **names;
 	unsigned nr;
 	int err;
 
-	snprintf(dir, sizeof(dir), "/local/domain/%u/device/%s", domid, type);
+	snprintf(dir, sizeof(dir), "/local/domain/%u/device/%s", domid, kind->type);
 	err = store_client_list(cmd->store, STORE_NO_TX, dir, &names, &nr);
 	if (err == -ENOENT)
 		return 0;
@@ -82,45 +82,47 @@ static int print_devices(struct cmd *cmd, domid_t domid, const char *type,
 		snprintf(d.path, sizeof(d.path), "%s/%u", dir, d.devid);
 		if (store_client_readf(cmd->store, STORE_NO_TX, &d.backend, "%s/backend", d.path))
 			d.backend = NULL;
-		print(cmd, &d);
+		kind->print(cmd, &d);
+		if (has_counters)
+			cmd_counters(cmd, kind->type, domid, d.devid);
 		free(d.backend);
 	}
 	store_client_free_list(names, nr);
 	return 0;
 }
 
-static int list_devices(struct cmd *cmd, int argc, char **argv, const char *type, const char *header,
-			void (*print)(struct cmd *cmd, const struct device *d))
+static int list_devices(struct cmd *cmd, int argc, char **argv, const struct kind *kind)
 {
+	bool has_counters = argc > 1 && !strcmp(argv[1], "-s");
+	int first = has_counters ? 2 : 1;
 	domid_t domid;
 	int ret;
 
-	if (argc < 2 || argv[1][0] == '-')
+	if (argc <= first || argv[first][0] == '-')
 		return CMD_USAGE;
 	ret = cmd_open(cmd);
-	for (int i = 1; i < argc && !ret; i++) {
+	for (int i = first; i < argc && !ret; i++) {
 		ret = cmd_find(cmd, argv[i], &domid);
 		if (ret)
 			return ret;
-		if (i == 1)
-			puts(header);
-		ret = print_devices(cmd, domid, type, print);
+		if (i == first)
+			puts(kind->header);
+		ret = print_devices(cmd, domid, kind, has_counters);
 	}
 	return ret;
 }
 
 int cmd_network_list(struct cmd *cmd, int argc, char **argv)
 {
-	return list_devices(cmd, argc, argv, "vif",
-			    "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path                       ",
-			    print_vif);
+	static const struct kind vif = {
+		"vif", "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path                       ", print_vif};
+
+	return list_devices(cmd, argc, argv, &vif);
 }
 
 int cmd_block_list(struct cmd *cmd, int argc, char **argv)
 {
-	static const char header[] = "Vdev  BE  handle state evt-ch ring-ref BE-path                       ";
+	static const struct kind vbd = {"vbd", "Vdev  BE  handle state evt-ch ring-ref BE-path                       ", print_vbd};
 
-	if (argc > 1 && !strcmp(argv[1], "-s"))
-		return list_devices(cmd, argc - 1, argv + 1, "vbd", header, print_vbd_counters);
-	return list_devices(cmd, argc, argv, "vbd", header, print_vbd);
+	return list_devices(cmd, argc, argv, &vbd);
 }

@@ -173,17 +173,21 @@ static void a_percentile_is_close_to_the_exact_one(void **state)
 
 static void every_value_has_a_bucket_that_holds_it(void **state)
 {
+	static struct histogram far;
+
 	for (unsigned shift = 0; shift < 64; shift++) {
 		for (int64_t d = -1; d <= 1; d++) {
 			uint64_t v = (UINT64_C(1) << shift) + (uint64_t)d;
 			unsigned b = histogram_bucket(v);
 
-			assert_true(b < HISTOGRAM_BUCKETS);
+			assert_true(b < HISTOGRAM_BUCKETS_OF(shift < 7 ? 7 : shift + 1));
 			assert_true(histogram_value(b) >= v);
 			assert_true(b == 0 || histogram_value(b - 1) < v);
 		}
 	}
-	assert_true(histogram_bucket(UINT64_MAX) < HISTOGRAM_BUCKETS);
+	histogram_add(&far, UINT64_MAX); /* beyond all buckets: in the last */
+	assert_int_equal(far.bucket[HISTOGRAM_BUCKETS - 1], 1);
+	assert_true(histogram_permille(&far, 500) == UINT64_MAX);
 }
 
 static void names_of_disks_are_xens(void **state)

@@ -1,11 +1,11 @@
 /*
- * blkback/run_file.h - memory in a file of the run folder: it outlives this process, and others may look at it.
+ * hv/run_file.h - memory in a file of the run folder: it outlives this process, and others may look at it.
  *
  * Owns     the mapping. The file stays until run_file_close is told to remove it, also when this process is killed.
  * Runs in  the control thread; the memory is anybody's.
  */
-#ifndef SLUICE_BLKBACK_RUN_FILE_H
-#define SLUICE_BLKBACK_RUN_FILE_H
+#ifndef SLUICE_HV_RUN_FILE_H
+#define SLUICE_HV_RUN_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,11 +20,13 @@ struct run_file {
 int run_file_create(struct run_file *f, const char *dir, const char *name, size_t bytes);
 /* The one that is there, if it has that size. -ENOENT, -EINVAL. */
 int run_file_open(struct run_file *f, const char *dir, const char *name, size_t bytes);
+/* Another name for it, in place of what has that name. -errno: it keeps its own. */
+int run_file_rename(struct run_file *f, const char *dir, const char *name);
 /*
- * Removes the files vbd-<domid>-<devid>.* of devices that is_wanted does not know: what a killed back end left of devices that have
- * gone meanwhile.
+ * Removes the files <type>-<domid>-<devid>.stats and .inflight of devices that is_wanted does not know: what a killed back end left
+ * of devices that have gone meanwhile.
  */
-void run_file_sweep(const char *dir, bool (*is_wanted)(void *arg, unsigned domid, unsigned devid), void *arg);
+void run_file_sweep(const char *dir, const char *type, bool (*is_wanted)(void *arg, unsigned domid, unsigned devid), void *arg);
 /* A zeroed struct is taken. */
 void run_file_close(struct run_file *f, bool removes);
 

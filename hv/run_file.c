@@ -1,9 +1,9 @@
 /*
- * blkback/run_file.c - memory in a file of the run folder.
+ * hv/run_file.c - memory in a file of the run folder.
  *
  * Runs in  the control thread.
  */
-#include "blkback/run_file.h"
+#include "hv/run_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -81,8 +81,23 @@ int run_file_open(struct run_file *f, const char *dir, const char *name, size_t 
 	return err;
 }
 
-void run_file_sweep(const char *dir, bool (*is_wanted)(void *arg, unsigned domid, unsigned devid), void *arg)
+int run_file_rename(struct run_file *f, const char *dir, const char *name)
 {
+	char path[sizeof(f->path)];
+
+	if (!f->path[0])
+		return 0;
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
+		return -ENAMETOOLONG;
+	if (rename(f->path, path) < 0)
+		return -errno;
+	memcpy(f->path, path, sizeof(path));
+	return 0;
+}
+
+void run_file_sweep(const char *dir, const char *type, bool (*is_wanted)(void *arg, unsigned domid, unsigned devid), void *arg)
+{
+	size_t len = strlen(type);
 	DIR *d = opendir(dir);
 	const struct dirent *e;
 
@@ -90,7 +105,8 @@ void run_file_sweep(const char *dir, bool (*is_wanted)(void *arg, unsigned domid
 		unsigned domid, devid;
 		char suffix[16];
 
-		if (sscanf(e->d_name, "vbd-%5u-%10u.%15s", &domid, &devid, suffix) == 3 && !is_wanted(arg, domid, devid) &&
+		if (!strncmp(e->d_name, type, len) && sscanf(e->d_name + len, "-%5u-%10u.%15s", &domid, &devid, suffix) == 3 &&
+		    !is_wanted(arg, domid, devid) &&
 		    (!strcmp(suffix, "stats") || !strcmp(suffix, "inflight")))
 			unlinkat(dirfd(d), e->d_name, 0);
 	}
