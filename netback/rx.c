@@ -59,9 +59,9 @@ static void rx_plan_extra(struct vif_queue *q, struct rx_batch *b, const struct 
 {
 	struct netif_rx_request req;
 
-	_Static_assert(sizeof(*extra) == sizeof(q->rx.rsp[0]), "extra info lies in a response's place");
+	_Static_assert(sizeof(*extra) == sizeof(q->journal->rsp[0]), "extra info lies in a response's place");
 	netif_rxr_back_take(&q->rx.ring, &req);
-	__builtin_memcpy(&q->rx.rsp[b->nr_rsp++], extra, sizeof(*extra));
+	__builtin_memcpy(&q->journal->rsp[b->nr_rsp++], extra, sizeof(*extra));
 	b->avail--;
 }
 
@@ -139,7 +139,7 @@ static inline void rx_plan_simple(struct vif_queue *q, struct rx_batch *b, const
 		q->rx.copy[b->nr_copy++] = (struct grant_copy_op){
 			.local = rte_pktmbuf_mtod(m, void *), .ref = req.gref, .len = m->data_len, .to_peer = true};
 	}
-	q->rx.rsp[b->nr_rsp++] =
+	q->journal->rsp[b->nr_rsp++] =
 		(struct netif_rx_response){.id = req.id, .flags = rx_flags(m), .status = (int16_t)m->data_len};
 	b->avail--;
 	b->packets++;
@@ -162,7 +162,7 @@ static void rx_plan(struct vif_queue *q, struct rx_batch *b, const struct rte_mb
 		netif_rxr_back_take(&q->rx.ring, &req);
 		b->avail--;
 		left -= in_page;
-		q->rx.rsp[b->nr_rsp++] = (struct netif_rx_response){
+		q->journal->rsp[b->nr_rsp++] = (struct netif_rx_response){
 			.id = req.id, .flags = (uint16_t)(flags | (left ? NETRXF_more_data : 0)), .status = (int16_t)in_page};
 		rx_plan_copies(q, b, &from, req.gref, in_page, first);
 		if (unlikely(flags & NETRXF_extra_info))
@@ -184,7 +184,7 @@ static uint32_t rx_extras_at(const struct netif_rx_response *rsp, uint32_t first
 /* A packet of which one page could not be written is no packet. */
 static void rx_mark_error(struct vif_queue *q, struct rx_batch *b, uint32_t first)
 {
-	struct netif_rx_response *rsp = q->rx.rsp;
+	struct netif_rx_response *rsp = q->journal->rsp;
 	uint32_t extras = rx_extras_at(rsp, first), bytes = 0, i = first;
 	bool more;
 
@@ -201,7 +201,7 @@ static void rx_mark_error(struct vif_queue *q, struct rx_batch *b, uint32_t firs
 	count_add(&q->stats->rx_drop_bad_grant, 1);
 }
 
-/* Copies, answers; the batch is empty again. */
+/* Copies, answers, shows: the journal's rsp[] is empty again. */
 static void rx_flush(struct vif_queue *q, struct rx_batch *b)
 {
 	struct vif_rx *rx = &q->rx;
@@ -210,8 +210,10 @@ static void rx_flush(struct vif_queue *q, struct rx_batch *b)
 		for (uint32_t i = 0; i < b->nr_copy; i++)
 			if (rx->copy[i].status != GNTST_okay)
 				rx_mark_error(q, b, rx->copy_packet[i]);
+	journal_flush(q->journal, rx->ring.rsp_prod, b->nr_rsp);
 	for (uint32_t i = 0; i < b->nr_rsp; i++)
-		netif_rxr_back_put(&rx->ring, &rx->rsp[i]);
+		netif_rxr_back_put(&rx->ring, &q->journal->rsp[i]);
+	vif_wake(q, q->rx_port, netif_rxr_back_push(&rx->ring));
 	count_add(&q->stats->rx_packets, b->packets);
 	count_add(&q->stats->rx_bytes, b->bytes);
 	count_add(&q->stats->rx_slots, b->nr_rsp);
@@ -263,8 +265,6 @@ static inline void rx_finish(struct vif_queue *q, struct rx_batch *b)
 {
 	if (b->nr_rsp)
 		rx_flush(q, b);
-	if (q->rx.ring.rsp_prod != q->rx.ring.rsp_shown)
-		vif_wake(q, q->rx_port, netif_rxr_back_push(&q->rx.ring));
 }
 
 /* ---- packets that wait for buffers ------------------------------------------------------------------------------ */

@@ -29,8 +29,14 @@ static void tx_answer(struct vif_queue *q, uint16_t id, int16_t status)
 
 static void tx_push(struct vif_queue *q)
 {
-	if (q->tx.ring.rsp_prod != q->tx.ring.rsp_shown)
-		vif_wake(q, q->tx_port, netif_txr_back_push(&q->tx.ring));
+	struct netif_txr_back *ring = &q->tx.ring;
+
+	if (q->journal->next == journal_pair(ring->rsp_prod, q->tx.taken_at))
+		return;
+	journal_before_show(q->journal, ring->rsp_prod, q->tx.taken_at);
+	if (ring->rsp_prod != ring->rsp_shown)
+		vif_wake(q, q->tx_port, netif_txr_back_push(ring));
+	journal_after_show(q->journal);
 }
 
 /* ---- pages that come back --------------------------------------------------------------------------------------- */
@@ -82,8 +88,10 @@ static void tx_finish(struct vif_queue *q)
 	while (q->nr_attached && (n = tx_collect(q, slots, VIF_TX_BURST)) != 0) {
 		/* Unmapped first: an answered page is the guest's again. */
 		tx_release(q, slots, n);
-		for (uint32_t i = 0; i < n; i++)
+		for (uint32_t i = 0; i < n; i++) {
+			journal_finish(q->journal, (uint32_t)(slots[i] - q->tx.slot), slots[i]->id, q->tx.ring.rsp_prod);
 			tx_answer(q, slots[i]->id, NETIF_RSP_OKAY);
+		}
 	}
 }
 
@@ -131,9 +139,11 @@ static bool tx_take(struct vif_queue *q)
 	}
 	/* Untaken and unanswered together never pass the ring's size, so taken[] has room. */
 	for (int i = 0; i < n; i++)
-		netif_txr_back_take(&tx->ring, &tx->taken[tx->taken_end++ & SLOT_MASK]);
-	if (n)
+		netif_txr_back_take(&tx->ring, &q->journal->taken[tx->taken_end++ & SLOT_MASK]);
+	if (n) {
+		journal_taken(q->journal, tx->taken_end);
 		count_add(&q->stats->tx_slots, (uint64_t)n);
+	}
 	return true;
 }
 
@@ -174,7 +184,7 @@ static void tx_refuse(struct vif_queue *q, const struct tx_chain *c)
 	for (uint32_t i = 0; i < c->nr_slots; i++) {
 		bool is_extra = i - c->first_extra < c->nr_extras;
 
-		tx_answer(q, tx->taken[(tx->taken_at + i) & SLOT_MASK].id, is_extra ? NETIF_RSP_NULL : NETIF_RSP_ERROR);
+		tx_answer(q, q->journal->taken[(tx->taken_at + i) & SLOT_MASK].id, is_extra ? NETIF_RSP_NULL : NETIF_RSP_ERROR);
 	}
 	tx->taken_at += c->nr_slots;
 	tx->is_skipping = c->open;
@@ -205,7 +215,7 @@ static void tx_skip(struct vif_queue *q)
 	struct vif_tx *tx = &q->tx;
 
 	while (tx->is_skipping && tx->taken_at != tx->taken_end) {
-		const struct netif_tx_request *r = &tx->taken[tx->taken_at++ & SLOT_MASK];
+		const struct netif_tx_request *r = &q->journal->taken[tx->taken_at++ & SLOT_MASK];
 
 		tx_answer(q, r->id, NETIF_RSP_ERROR);
 		tx->is_skipping = r->flags & NETTXF_more_data;
@@ -312,6 +322,7 @@ static bool tx_plan(struct vif_queue *q, struct vif_tx_work *w, uint32_t *nr_cop
 	uint32_t total = w->chain.total_bytes, copy_before = *nr_copy;
 	bool is_copied = total <= VIF_TX_COPY_BYTES || !q->map_large;
 
+	w->first_idx = q->tx.taken_at;
 	q->tx.taken_at += w->chain.nr_slots;
 	w->nr_map = 0;
 	w->m = rte_pktmbuf_alloc(q->pool);
@@ -337,7 +348,7 @@ static uint16_t tx_plan_burst(struct vif_queue *q, uint16_t n, uint32_t *nr_copy
 	while (nr < n && *nr_copy + VIF_TX_PACKET_OPS <= VIF_OPS && *nr_map + TX_MAX_FRAGS <= VIF_OPS) {
 		struct vif_tx_work *w = &tx->work[nr];
 
-		tx_chain_parse(tx->taken, SLOT_MASK, tx->taken_at, tx->taken_end - tx->taken_at, &w->chain);
+		tx_chain_parse(q->journal->taken, SLOT_MASK, tx->taken_at, tx->taken_end - tx->taken_at, &w->chain);
 		if (w->chain.status == TX_CHAIN_INCOMPLETE)
 			break;
 		if (unlikely(w->chain.status == TX_CHAIN_BAD_EXTRA)) {
@@ -398,6 +409,7 @@ static void tx_attach(struct vif_queue *q, struct vif_tx_work *w, uint32_t frag,
 	else
 		s->handle = map->handle;
 	s->id = f->id;
+	journal_attach(q->journal, (uint32_t)(s - q->tx.slot), f->id, w->first_idx);
 	rte_mbuf_ext_refcnt_set(&s->shinfo, 1);
 	rte_pktmbuf_attach_extbuf(seg, bytes, (rte_iova_t)(uintptr_t)bytes, (uint16_t)(f->len - from), &s->shinfo);
 	seg->data_len = (uint16_t)(f->len - from);
@@ -507,6 +519,6 @@ bool vif_arm(struct vif_queue *q)
 	if (netif_txr_back_final_check(&q->tx.ring) || has_room)
 		return true;
 	/* Slots taken but not yet worked on count as work, the beginning of an unfinished packet does not. */
-	tx_chain_parse(q->tx.taken, SLOT_MASK, q->tx.taken_at, left, &c);
+	tx_chain_parse(q->journal->taken, SLOT_MASK, q->tx.taken_at, left, &c);
 	return left && c.status != TX_CHAIN_INCOMPLETE;
 }

@@ -18,6 +18,8 @@
 #include <rte_cycles.h>
 #include <rte_errno.h>
 
+#include "netback/resume.h"
+
 const char *vif_fault_text(enum vif_fault fault)
 {
 	switch (fault) {
@@ -32,16 +34,46 @@ const char *vif_fault_text(enum vif_fault fault)
 	}
 }
 
-static int rings_begin(struct vif_queue *q, bool is_takeover)
+static int rings_take_over(struct vif_queue *q)
+{
+	int err = netif_txr_back_attach(&q->tx.ring, q->tx_area, PAGE_BYTES);
+
+	return err ? err : netif_rxr_back_attach(&q->rx.ring, q->rx_area, PAGE_BYTES);
+}
+
+static int rings_begin(struct vif_queue *q, const struct vif_features *features)
 {
 	int err = 0;
 
-	if (is_takeover) {
-		err = netif_txr_back_attach(&q->tx.ring, q->tx_area, PAGE_BYTES);
-		return err ? err : netif_rxr_back_attach(&q->rx.ring, q->rx_area, PAGE_BYTES);
-	}
 	netif_txr_back_init(&q->tx.ring, q->tx_area, PAGE_BYTES);
 	netif_rxr_back_init(&q->rx.ring, q->rx_area, PAGE_BYTES);
+	if (features->is_takeover)
+		err = rings_take_over(q);
+	if (err || features->is_resumed)
+		return err;
+	q->tx.taken_at = q->tx.taken_end = q->tx.ring.rsp_prod;
+	journal_begin(q->journal, q->tx.ring.rsp_prod, q->rx.ring.rsp_prod);
+	return 0;
+}
+
+static int journal_find(struct vif_queue *q, struct journal *given)
+{
+	if (!given)
+		q->own_journal = calloc(1, sizeof(*q->own_journal));
+	q->journal = given ? given : q->own_journal;
+	return q->journal ? 0 : -ENOMEM;
+}
+
+/* Both event channels are bound: what the last back end showed, it may not have lived to say. */
+static int rings_go_on(struct vif_queue *q, const struct vif_features *features)
+{
+	int err = features->is_resumed ? resume_queue(q) : 0;
+
+	if (err || !features->is_takeover)
+		return err;
+	hv_notify(q->hv, q->tx_port);
+	if (q->rx_port != q->tx_port)
+		hv_notify(q->hv, q->rx_port);
 	return 0;
 }
 
@@ -86,6 +118,13 @@ static int events_bind(struct vif_queue *q, domid_t domid, const struct vif_keys
 	return 0;
 }
 
+static void events_close(struct vif_queue *q)
+{
+	if (q->rx_port != q->tx_port)
+		hv_evtchn_close(q->hv, q->rx_port);
+	hv_evtchn_close(q->hv, q->tx_port);
+}
+
 int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, const struct vif_features *features,
 		     const struct vif_pools *pools, struct vif_stats *stats, struct vif_queue **out, const char **what)
 {
@@ -107,9 +146,12 @@ int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, 
 	q->patience_tsc = VIF_RX_PATIENCE_MS * rte_get_tsc_hz() / 1000;
 	q->map_large = hv_map_is_cheap(hv) && !features->copies_only;
 	slots_init(q);
-	err = done_ring_create(&q->tx.done);
+	err = journal_find(q, keys->journal);
 	if (err)
 		goto free_queue;
+	err = done_ring_create(&q->tx.done);
+	if (err)
+		goto free_journal;
 	*what = "the domain's memory";
 	err = hv_peer_open(hv, domid, &q->peer);
 	if (err)
@@ -123,16 +165,22 @@ int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, 
 	if (err)
 		goto unmap_tx;
 	*what = "a running ring";
-	err = rings_begin(q, features->is_takeover);
+	err = rings_begin(q, features);
 	if (err)
 		goto unmap_rx;
 	*what = "event-channel";
 	err = events_bind(q, domid, keys);
 	if (err)
 		goto unmap_rx;
+	*what = "a running ring";
+	err = rings_go_on(q, features);
+	if (err)
+		goto close_ports;
 	*out = q;
 	return 0;
 
+close_ports:
+	events_close(q);
 unmap_rx:
 	hv_peer_unmap_ring(q->peer, q->rx_area);
 unmap_tx:
@@ -141,6 +189,8 @@ close_peer:
 	hv_peer_close(q->peer);
 free_ring:
 	rte_ring_free(q->tx.done);
+free_journal:
+	free(q->own_journal);
 free_queue:
 	free(q);
 	return err;
@@ -148,9 +198,8 @@ free_queue:
 
 bool vif_queue_disconnect(struct vif_queue *q)
 {
-	if (q->rx_port != q->tx_port)
-		hv_evtchn_close(q->hv, q->rx_port);
-	hv_evtchn_close(q->hv, q->tx_port);
+	events_close(q);
+	q->journal = NULL;
 	hv_peer_unmap_ring(q->peer, q->rx_area);
 	hv_peer_unmap_ring(q->peer, q->tx_area);
 	q->tx_area = q->rx_area = NULL;
@@ -172,6 +221,7 @@ bool vif_queue_drain(struct vif_queue *q)
 	stage_drop(q);
 	hv_peer_close(q->peer);
 	rte_ring_free(q->tx.done);
+	free(q->own_journal);
 	free(q);
 	return true;
 }

@@ -20,6 +20,7 @@
 
 #include "hv/hv.h"
 #include "netback/bridge.h"
+#include "netback/journal.h"
 #include "netback/mcast.h"
 #include "netback/stage.h"
 #include "netback/tx_chain.h"
@@ -99,6 +100,7 @@ struct vif_tx_slot {
 struct vif_tx_work {
 	struct tx_chain chain;
 	struct rte_mbuf *m;
+	uint32_t first_idx; /* of its requests */
 	uint16_t copy_at, nr_copy;
 	uint16_t map_at, nr_map;
 	uint16_t first_mapped_frag, mapped_from; /* the first mapped fragment, and the byte in it where mapping begins */
@@ -108,13 +110,12 @@ struct vif_tx_work {
 
 struct vif_tx {
 	struct netif_txr_back ring;
-	uint32_t taken_at, taken_end; /* of taken[], free-running */
+	uint32_t taken_at, taken_end; /* of the journal's taken[], as the ring counts */
 	bool is_skipping;             /* the rest of a packet that was too long is being refused */
 	uint16_t nr_free, nr_done;
 	struct rte_ring *done; /* slots freed in other threads */
 	uint16_t free_slot[VIF_RING_SLOTS];
 	uint16_t done_slot[VIF_RING_SLOTS]; /* slots freed in the worker */
-	struct netif_tx_request taken[VIF_RING_SLOTS];
 	struct vif_tx_slot slot[VIF_RING_SLOTS];
 	struct vif_tx_work work[VIF_TX_BURST];
 	struct grant_copy_op copy[VIF_OPS];
@@ -123,9 +124,8 @@ struct vif_tx {
 
 struct vif_rx {
 	struct netif_rxr_back ring;
-	struct netif_rx_response rsp[VIF_OPS]; /* or extra info */
 	struct grant_copy_op copy[VIF_OPS];
-	uint16_t copy_packet[VIF_OPS]; /* where a copy's packet begins in rsp[] */
+	uint16_t copy_packet[VIF_OPS]; /* where a copy's packet begins in the journal's rsp[] */
 	uint16_t held_at, nr_held;     /* of held[] */
 	uint16_t wanted;               /* requests that the first of them needs */
 	bool is_stalled;               /* the last that waited did so in vain */
@@ -138,6 +138,8 @@ struct vif_queue {
 	struct hv *hv;
 	struct hv_peer *peer;
 	struct vif_stats *stats; /* the vif's; not touched once detached */
+	struct journal *journal; /* keys' or own_journal */
+	struct journal *own_journal;
 	struct rte_mempool *pool;     /* with data room */
 	struct rte_mempool *ext_pool; /* without */
 	evtchn_port_t tx_port, rx_port; /* one and the same unless the event channels are split */
@@ -164,6 +166,7 @@ struct vif_queue {
 struct vif_keys {
 	grant_ref_t tx_ring_ref, rx_ring_ref;
 	evtchn_port_t tx_port, rx_port; /* the front end's; the same twice unless split */
+	struct journal *journal;        /* ours, until the queue is disconnected; NULL: it outlives nothing */
 };
 
 /* What holds for all queues of a vif. */
@@ -174,6 +177,7 @@ struct vif_features {
 	unsigned caps;    /* OFFLOAD_*: what it takes as it is */
 	bool copies_only; /* no page is ever mapped */
 	bool is_takeover; /* the rings run: they are taken over where they are */
+	bool is_resumed;  /* with it: journals say what is open; else nothing is */
 };
 
 struct vif {
