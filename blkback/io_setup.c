@@ -103,7 +103,7 @@ static int setup_requests(struct io *io, const struct io_config *config)
 		io->requests[i].lot.hold = io->requests[i].hold;
 		io->requests[i].lot.iov = io->requests[i].iov;
 	}
-	return config->mode == PAGES_COPY ? setup_buffers(io, nr_bags) : 0;
+	return config->mode != PAGES_MAP ? setup_buffers(io, nr_bags) : 0;
 }
 
 static int compare_taken(const void *a, const void *b)

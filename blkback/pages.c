@@ -59,6 +59,20 @@ static bool copy_ready(struct pages *pg, struct pages_lot *lot)
 	return !lot->is_bad;
 }
 
+/* At once, for a lot that cannot be mapped; what is read is copied when it is there, as in mode PAGES_COPY. */
+static bool copy_instead(struct pages *pg, struct pages_lot *lot)
+{
+	if (pg->nr_copy + lot->nr_segments > pg->max_batch)
+		copy_run(pg);
+	lot->is_copied = true;
+	lot->is_bad = false;
+	copy_plan(pg, lot, false);
+	if (!lot->is_read)
+		hv_peer_copy(pg->peer, &pg->copy[lot->op_at], lot->nr_segments);
+	pg->nr_copy = lot->op_at;
+	return copy_ready(pg, lot);
+}
+
 /* ---- maps ---- */
 
 static void unmap_run(struct pages *pg)
@@ -166,6 +180,7 @@ static void persistent_done(struct pages *pg, struct pages_lot *lot)
 static bool persistent_ready(struct pages *pg, struct pages_lot *lot)
 {
 	const struct hv_map_op *op = &pg->map[lot->op_at];
+	bool is_crowded = true; /* what cannot be had lacks nothing but room */
 
 	lot->nr_iov = 0;
 	for (unsigned i = 0; i < lot->nr_segments; i++) {
@@ -179,15 +194,17 @@ static bool persistent_ready(struct pages *pg, struct pages_lot *lot)
 			page = op->page;
 			persistent_keep(pg, hold, op++);
 		} else {
+			is_crowded = is_crowded && op->status == GNTST_no_space;
 			lot->is_bad = true;
 			op++;
 			continue;
 		}
 		add_piece(lot, page + seg->first_sect * BLKIF_SECTOR_BYTES, segment_bytes(seg));
 	}
-	if (lot->is_bad)
-		persistent_done(pg, lot);
-	return !lot->is_bad;
+	if (!lot->is_bad)
+		return true;
+	persistent_done(pg, lot);
+	return is_crowded && copy_instead(pg, lot);
 }
 
 /* ---- the four steps ---- */
@@ -196,6 +213,7 @@ void pages_plan(struct pages *pg, struct pages_lot *lot, bool is_read)
 {
 	lot->is_read = is_read;
 	lot->is_bad = false;
+	lot->is_copied = pg->mode == PAGES_COPY;
 	if (pg->mode == PAGES_MAP) {
 		map_plan(pg, lot);
 	} else if (pg->mode == PAGES_PERSISTENT) {
@@ -217,7 +235,10 @@ static void drop_kept(struct pages *pg, uint64_t before)
 	} while (pg->persistent.oldest != PERSISTENT_NONE && pg->persistent.pages[pg->persistent.oldest].unused_since_ns < before);
 }
 
-/* Domain-0's quota of maps may be smaller than what we would like to keep: then all that is not in use goes, for a second try. */
+/*
+ * Domain-0's quota of maps may be smaller than what we would like to keep: then all that is not in use goes, for a second try. What has
+ * no room then is copied (copy_instead).
+ */
 static void map_run(struct pages *pg)
 {
 	bool has_room = false;
@@ -231,6 +252,8 @@ static void map_run(struct pages *pg)
 			drop_kept(pg, UINT64_MAX);
 		has_room = true;
 		hv_peer_map(pg->peer, &pg->map[i], 1);
+		if (pg->map[i].status == GNTST_no_space)
+			break;
 	}
 }
 
@@ -256,7 +279,7 @@ void pages_done(struct pages *pg, struct pages_lot *lot, bool is_good)
 		map_done(pg, lot);
 		return;
 	}
-	if (pg->mode == PAGES_PERSISTENT) {
+	if (!lot->is_copied) {
 		persistent_done(pg, lot);
 		return;
 	}

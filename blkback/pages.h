@@ -3,7 +3,8 @@
  *
  *      PAGES_MAP         the guest's pages, mapped for this request          the hypervisor maps cheaply (local)
  *      PAGES_COPY        our own buffers, copied in or out in batches        it does not (xen): one call for a burst
- *      PAGES_PERSISTENT  the guest's pages, mapped once and kept             the front end offers it
+ *      PAGES_PERSISTENT  the guest's pages, mapped once and kept             the front end offers it; a request for whose pages
+ *                                                                            the quota of maps has no room is copied
  *
  *      plan, plan, ...   what a burst of requests needs
  *      fetch             one map or copy call for all of them
@@ -32,7 +33,7 @@ struct page_hold {
 	bool is_held;  /* PAGES_PERSISTENT */
 };
 
-/* The pages of one request. The owner gives memory for most segments that may come, and in mode PAGES_COPY a buffer for them. */
+/* The pages of one request. The owner gives memory for most segments that may come, and but in mode PAGES_MAP a buffer for them. */
 struct pages_lot {
 	const struct blkif_request_segment *segment; /* the owner's copy, checked; until settle */
 	struct page_hold *hold;
@@ -42,6 +43,7 @@ struct pages_lot {
 	uint16_t nr_segments;
 	uint16_t nr_iov;
 	bool is_read;  /* of the disk: a write to the guest's pages */
+	bool is_copied; /* through buffer */
 	bool is_bad;   /* a page could not be mapped or copied */
 	uint32_t op_at; /* where its operations begin in the batch */
 };

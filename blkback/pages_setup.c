@@ -41,13 +41,13 @@ int pages_init(struct pages *pg, const struct pages_config *config)
 		.peer = config->peer, .mode = config->mode, .max_batch = config->max_batch, .unused_ns = config->unused_ns};
 	if (persistent_init(&pg->persistent, config->mode == PAGES_PERSISTENT ? config->nr_persistent : 0))
 		return -ENOMEM;
-	if (config->mode == PAGES_COPY)
+	if (config->mode != PAGES_MAP)
 		pg->copy = calloc(config->max_batch, sizeof(pg->copy[0]));
-	else
+	if (config->mode != PAGES_COPY)
 		pg->map = calloc(config->max_batch, sizeof(pg->map[0]));
 	pg->unmap = calloc(config->max_batch, sizeof(pg->unmap[0]));
 	pg->copying = calloc(config->max_lots, sizeof(pg->copying[0]));
-	if ((pg->copy || pg->map) && pg->unmap && pg->copying)
+	if ((pg->copy || config->mode == PAGES_MAP) && (pg->map || config->mode == PAGES_COPY) && pg->unmap && pg->copying)
 		return 0;
 	pages_finish(pg);
 	return -ENOMEM;

@@ -4,8 +4,9 @@
 #   run.sh BUILD [--full] [CASE...]
 #
 # Each case is a script in cases/, run inside Domain-0; its head says what it proves, in which boot it takes part ("boot:"), how many
-# seconds it may take ("limit:"), and whether it is left out unless --full is given ("full") or its name ("only by name"). Cases of
-# one boot run one after the other in one Domain-0, since a boot and a guest's start are dear under emulation.
+# seconds it may take ("limit:"), what Xen is told besides at that boot ("xen:"), and whether it is left out unless --full is given
+# ("full") or its name ("only by name"). Cases of one boot run one after the other in one Domain-0, since a boot and a guest's start
+# are dear under emulation.
 #
 # Owns     BUILD/xen: packages and images (packages.sh, images.sh), logs/<case>.log, logs/<boot>.console of the last run.
 # Fails    exit 1: a case failed; 77: QEMU or a package is missing, said in one sentence; nothing has run then.
@@ -42,6 +43,14 @@ case_names() {
 case_key() { sed -n "s/^# $2: *//p" "$rig/cases/$1.sh"; }
 case_takes_part() {
 	! grep -q '^# only by name' "$rig/cases/$1.sh" && { [ $full = yes ] || ! grep -q '^# full' "$rig/cases/$1.sh"; }
+}
+
+# What Xen is told besides at the boot of these cases.
+xen_words() {
+	local name
+	for name in "$@"; do
+		case_key "$name" xen
+	done | sort -u | tr '\n' ' '
 }
 
 boots_of() {
@@ -82,7 +91,7 @@ trap 'exit 143' TERM
 # emulator. One emulated processor: with two, PVH guests die early. Guests may still have several vcpus.
 start_qemu() {
 	local boot=$1 cases=$2 xen_arguments
-	xen_arguments="console=com1 com1=115200,8n1 dom0_mem=704M,max:704M dom0_max_vcpus=1 loglvl=info guest_loglvl=info noreboot spec-ctrl=eager-fpu"
+	xen_arguments="console=com1 com1=115200,8n1 dom0_mem=704M,max:704M dom0_max_vcpus=1 loglvl=info guest_loglvl=info noreboot spec-ctrl=eager-fpu $3"
 	setpriv --pdeathsig KILL qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max,-smap -m 1500M -smp 1 \
 		-nodefaults -display none -no-reboot -serial "file:$logs/$boot.console" -serial "file:$logs/$boot.words" \
 		-kernel "$cache/images/xen" -append "$xen_arguments" \
@@ -151,7 +160,7 @@ begin_boot() {
 	boot_cases[$boot]="$*"
 	boot_shown[$boot]=0
 	boot_until[$boot]=$((SECONDS + limit))
-	start_qemu "$boot" "$(tr ' ' + <<<"$*")"
+	start_qemu "$boot" "$(tr ' ' + <<<"$*")" "$(xen_words "$@")"
 }
 
 # A look at a boot that runs; at its end, what it owes.

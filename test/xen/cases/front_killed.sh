@@ -1,5 +1,5 @@
 # A front end of ours is killed in a domain that lives on: the back end learns of it at once, gives everything back, and serves the next.
-# boot: pv
+# boot: bad
 # limit: 240
 backends sluice
 guest_destroy pv1
