@@ -29,7 +29,7 @@ struct blkback_options {
 };
 
 #define BLKBACK_OPTIONS \
-	{.disk.engine = &disk_uring, .busy_poll_us = 20, .max_queues = 4, .max_segments = 256, .nr_persistent = 1056, .unused_s = 60}
+	{.disk.engine = &disk_uring, .busy_poll_us = 100, .max_queues = 4, .max_segments = 256, .nr_persistent = 1056, .unused_s = 60}
 
 /* Serves every vbd in the store, and those that come. The loop and the hv stay the caller's. */
 int blkback_create(struct loop *loop, struct hv *hv, const struct blkback_options *options, struct blkback **out);

@@ -30,6 +30,8 @@
 #define URING_MIN_ENTRIES 8u
 #define URING_MAX_TAG DISK_NR_WAKE_FDS /* user_data 0 .. DISK_NR_WAKE_FDS - 1: a wake fd; else a struct disk_io */
 #define URING_SUBMIT_IDLE_MS 50        /* after which the kernel's submitting thread sleeps */
+/* The disk works on the first of a burst while the rest is being submitted, and the guest on the first answers. */
+#define URING_BATCH 16u
 #define URING_BROKEN_PAUSE_MS 1
 
 /* linux/blkdev.h's BLOCK_URING_CMD_DISCARD, which older headers do not have. */
@@ -258,6 +260,25 @@ static bool uring_put(struct uring_queue *q, struct disk_io *io)
 	return true;
 }
 
+/* -EBUSY, -EAGAIN, -EINTR: the kernel is short of something for a moment; what was not taken stays in the ring. */
+static bool uring_is_transient(int err)
+{
+	return err == -EAGAIN || err == -EBUSY || err == -EINTR;
+}
+
+/* A ring that breaks says so in poll. */
+static void uring_check(struct uring_queue *q, int err)
+{
+	if (err < 0 && !uring_is_transient(err))
+		q->error = err;
+}
+
+/* Gives the kernel what is new. */
+static void uring_push(struct uring_queue *q)
+{
+	uring_check(q, io_uring_submit(&q->ring));
+}
+
 static void uring_submit(struct disk_queue *queue, struct disk_io *io)
 {
 	struct uring_queue *q = (struct uring_queue *)queue;
@@ -266,21 +287,15 @@ static void uring_submit(struct disk_queue *queue, struct disk_io *io)
 		disk_fifo_put(&q->sync, io);
 	else if (disk_fifo_count(&q->waiting) || !uring_put(q, io))
 		disk_fifo_put(&q->waiting, io);
+	else if (!q->error && io_uring_sq_ready(&q->ring) >= URING_BATCH)
+		uring_push(q);
 }
 
 /* ---- completing --------------------------------------------------------------------------------------------------- */
 
-/* -EBUSY, -EAGAIN, -EINTR: the kernel is short of something for a moment; what was not taken stays in the ring. */
-static bool uring_is_transient(int err)
-{
-	return err == -EAGAIN || err == -EBUSY || err == -EINTR;
-}
-
 /* Gives the kernel what is new, and lets it do its part of what has finished. */
 static void uring_enter(struct uring_queue *q)
 {
-	int err = 0;
-
 	if (q->is_refused && !q->in_kernel)
 		uring_stop_polling(q);
 	if (q->error)
@@ -288,11 +303,9 @@ static void uring_enter(struct uring_queue *q)
 	while (disk_fifo_count(&q->waiting) && uring_put(q, disk_fifo_peek(&q->waiting, 0)))
 		disk_fifo_take(&q->waiting);
 	if (io_uring_sq_ready(&q->ring))
-		err = io_uring_submit(&q->ring);
-	if (err >= 0 && q->is_polled && q->in_kernel)
-		err = io_uring_get_events(&q->ring);
-	if (err < 0 && !uring_is_transient(err))
-		q->error = err;
+		uring_push(q);
+	if (!q->error && q->is_polled && q->in_kernel)
+		uring_check(q, io_uring_get_events(&q->ring));
 }
 
 /* A kernel without asynchronous discards says so at the first one. */
@@ -391,7 +404,7 @@ static int uring_poll(struct disk_queue *queue, struct disk_io *done[], unsigned
 		disk_wake_tell(&q->wake, woken);
 		return left;
 	}
-	n = uring_reap(q, done, max);
+	n = uring_reap(q, done, max < URING_BATCH ? max : URING_BATCH);
 	if (n < max && disk_fifo_count(&q->sync)) { /* one at a time: these may take long */
 		done[n] = disk_fifo_take(&q->sync);
 		disk_sync_do(q->image, done[n++]);
@@ -419,7 +432,6 @@ static void uring_arm(struct uring_queue *q)
 static int uring_wait(struct disk_queue *queue)
 {
 	struct uring_queue *q = (struct uring_queue *)queue;
-	int err;
 
 	if (disk_fifo_count(&q->sync) || (disk_fifo_count(&q->waiting) && !q->in_kernel))
 		return 0;
@@ -428,9 +440,7 @@ static int uring_wait(struct disk_queue *queue)
 	if (q->is_polled) /* nobody tells us of a completion: there is nothing to sleep for while one is due */
 		return q->in_kernel ? 0 : disk_wake_wait(&q->wake, -1, 0, -1, NULL);
 	uring_arm(q);
-	err = io_uring_submit_and_wait(&q->ring, 1);
-	if (err < 0 && !uring_is_transient(err))
-		q->error = err; /* poll gives everything back, and then says so */
+	uring_check(q, io_uring_submit_and_wait(&q->ring, 1)); /* if it breaks, poll gives everything back and then says so */
 	return 0;
 }
 

@@ -2,7 +2,7 @@
  * blkback/queue.c - the thread of one block device.
  *
  *      take -> poll the engine -> answer -> take ...    while there is work
- *      look again for busy_poll_us
+ *      look again for a while (hv/busy_poll.h)
  *      arm the ring's event, look once more (final check)
  *      sleep in the engine's wait: finished I/O, the guest's event, or the timer
  *
@@ -28,6 +28,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "hv/busy_poll.h"
 #include "hv/clock.h"
 
 #define WOKEN_BY_GUEST 1u
@@ -40,7 +41,7 @@ struct queue {
 	struct io io;
 	const struct disk_image *image;
 	struct disk_queue *disk;
-	uint64_t busy_poll_ns;
+	struct busy_poll guest_wait, disk_wait; /* while nothing is in flight, and while something is */
 	uint64_t sweep_ns; /* when unused persistent pages are looked for next */
 	uint64_t armed_ns; /* what the timer is set to; 0: it is not, or has run out */
 	int fault_fd;
@@ -179,34 +180,21 @@ static bool queue_may_sleep(struct queue *q)
 	return !io_final_check(&q->io);
 }
 
-/* true: not idle for long enough yet. */
-static bool queue_looks_again(struct queue *q, uint64_t *idle_since)
-{
-	if (!q->busy_poll_ns || q->is_stopping)
-		return false;
-	if (!*idle_since)
-		*idle_since = q->io.now_ns;
-	if (q->io.now_ns - *idle_since >= q->busy_poll_ns)
-		return false;
-	cpu_relax();
-	return true;
-}
-
 static int queue_serve(struct queue *q)
 {
-	uint64_t idle_since = 0;
-
 	q->io.now_ns = clock_now_ns();
 	while (queue_has_work(q)) {
+		/* A guest may answer at once where a disk takes its time, and the other way round. */
+		struct busy_poll *wait = q->io.nr_in_flight ? &q->disk_wait : &q->guest_wait;
 		int n = queue_round(q);
 
 		if (n < 0)
 			return n;
 		if (n > 0) {
-			idle_since = 0;
+			busy_poll_found(wait, q->io.now_ns);
 			continue;
 		}
-		if (queue_looks_again(q, &idle_since))
+		if (!q->is_stopping && busy_poll_looks_again(wait, q->io.now_ns))
 			continue;
 		queue_arm(q);
 		if (!queue_may_sleep(q))
@@ -298,7 +286,8 @@ int queue_start(const struct queue_config *config, struct queue **out)
 	if (!q)
 		return -ENOMEM;
 	q->image = config->image;
-	q->busy_poll_ns = (uint64_t)config->busy_poll_us * 1000;
+	busy_poll_init(&q->guest_wait, config->busy_poll_us);
+	busy_poll_init(&q->disk_wait, config->busy_poll_us);
 	q->fault_fd = config->fault_fd;
 	q->is_takeover = config->io.is_takeover;
 	snprintf(q->name, sizeof(q->name), "%s", config->name);

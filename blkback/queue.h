@@ -22,7 +22,7 @@ enum queue_fault {
 struct queue_config {
 	struct io_config io;
 	const struct disk_image *image;
-	unsigned busy_poll_us; /* how long it looks again before it sleeps */
+	unsigned busy_poll_us; /* how long it looks again before it sleeps, at most (hv/busy_poll.h) */
 	int fault_fd;          /* eventfd, written when the queue has a fault to report or is over; -1: none */
 	const char *name;      /* of the thread; the first 15 characters count */
 };

@@ -153,6 +153,7 @@ int blkfront_create(struct frontbus *bus, unsigned devid, const struct blkfront_
 		return -ENOMEM;
 	bf->bus = bus;
 	bf->opt = o;
+	busy_poll_init(&bf->wait, o.busy_poll_us);
 	if (o.is_threaded)
 		rc = frontbus_need_wake(bus);
 	while (nr < o.max_queues && !rc) {
@@ -266,14 +267,13 @@ static bool has_answers(struct blkfront *bf)
 	return has;
 }
 
-/* Arms all; true: there is something to poll, or was within busy_poll_us. */
+/* Arms all; true: there is something to poll, or it came while it was looked for. */
 static bool arm(struct blkfront *bf)
 {
-	uint64_t until = bf->opt.busy_poll_us ? clock_now_ns() + bf->opt.busy_poll_us * UINT64_C(1000) : 0;
 	bool has;
 
-	while (!(has = has_answers(bf)) && until && clock_now_ns() < until)
-		cpu_relax();
+	while (!(has = has_answers(bf)) && bf->wait.max_ns && busy_poll_looks_again(&bf->wait, clock_now_ns()))
+		;
 	for (unsigned i = 0; i < bf->opt.max_queues; i++)
 		has |= blkfront_ring_arm(&bf->queue[i].ring);
 	return has;
@@ -297,12 +297,16 @@ int blkfront_wait(struct blkfront *bf, int timeout_ms)
 		return !bf->opt.is_threaded && has_answers(bf) ? 1 : -ENODEV;
 	if (!bf->opt.is_threaded) {
 		is_held = has_held(bf);
-		if (arm(bf))
+		if (arm(bf)) {
+			busy_poll_found_now(&bf->wait);
 			return 1;
+		}
 	}
 	if (is_held && (timeout_ms < 0 || timeout_ms > HELD_RETRY_MS))
 		timeout_ms = HELD_RETRY_MS;
 	rc = frontbus_sleep(bf->bus, timeout_ms);
+	if (!bf->opt.is_threaded && has_answers(bf))
+		busy_poll_found_now(&bf->wait);
 	if (!blkfront_pump(bf))
 		return !bf->opt.is_threaded && has_answers(bf) ? 1 : -ENODEV;
 	return is_held ? 1 : rc;

@@ -24,6 +24,7 @@
 
 #include "frontends/blkfront_ring.h"
 #include "frontends/frontbus.h"
+#include "hv/busy_poll.h"
 #include "hv/clock.h"
 
 #define BLKFRONT_MAX_QUEUES 16u
@@ -43,7 +44,7 @@ struct blkfront_options {
 	unsigned max_queues;     /* up to BLKFRONT_MAX_QUEUES; 0: one */
 	unsigned max_segments;   /* of one ring request, up to BLKFRONT_MAX_SEGMENTS; 0: the default; BLKFRONT_SEGMENTS: no lists */
 	unsigned pool_pages;     /* of each queue's pool, when one is needed; 0: chosen */
-	unsigned busy_poll_us;   /* how long a wait looks at the rings before it sleeps */
+	unsigned busy_poll_us;   /* how long a wait looks at the rings before it sleeps, at most (hv/busy_poll.h) */
 	enum blkfront_persistent persistent;
 	bool is_untrusted;       /* the back end may see nothing of a page but the data; a node "trusted" = 0 says the same */
 	bool has_foreign_data; /* requests' data is not (always) in the domain's pages: a pool for it from the start */
@@ -72,6 +73,7 @@ struct blkfront_queue {
 	uint32_t is_entered; /* its thread, or the bus's, is at the ring */
 	bool is_breach_told;
 	bool needs_pool; /* somebody has memory of his own */
+	struct busy_poll wait; /* its thread's */
 	struct blkfront_area shared_ring;
 	struct blkfront_area pool;
 	struct blkfront_area lists;
@@ -89,6 +91,7 @@ struct blkfront {
 	uint32_t is_over;    /* it does not come back; atomic: queues' threads look at it */
 	char path[64];
 	struct blkfront_disk disk;
+	struct busy_poll wait; /* the bus's thread's */
 	struct blkfront_request sync; /* of the synchronous calls */
 	struct blkfront_queue queue[]; /* opt.max_queues */
 };

@@ -115,6 +115,7 @@ int blkfront_queue_init(struct blkfront_queue *q, struct blkfront *bf, unsigned 
 	q->bf = bf;
 	q->index = index;
 	q->needs_pool = bf->opt.has_foreign_data;
+	busy_poll_init(&q->wait, bf->opt.busy_poll_us);
 	q->wake_fd = bf->opt.is_threaded ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
 	if (bf->opt.is_threaded && q->wake_fd < 0)
 		return -errno;
@@ -383,15 +384,15 @@ bool blkfront_queue_has_answers(const struct blkfront_queue *q)
 	return r->done || r->broken || (r->is_connected && blkif_ring_front_pending(&r->ring));
 }
 
-/* Arms; true: something to poll is there already, was so within busy_poll_us, or cannot be waited for. */
+/* Arms; true: something to poll is there already, came while it was looked for, or cannot be waited for. */
 static bool look(struct blkfront_queue *q, evtchn_port_t *port, bool *has_held)
 {
-	uint64_t until = q->bf->opt.busy_poll_us ? clock_now_ns() + q->bf->opt.busy_poll_us * UINT64_C(1000) : 0;
 	bool has;
 
 	shut(q);
-	while (!(has = blkfront_queue_has_answers(q)) && until && q->ring.is_connected && clock_now_ns() < until)
-		cpu_relax();
+	while (!(has = blkfront_queue_has_answers(q)) && q->wait.max_ns && q->ring.is_connected &&
+	       busy_poll_looks_again(&q->wait, clock_now_ns()))
+		;
 	has = has || blkfront_ring_arm(&q->ring);
 	*has_held = q->ring.nr_held;
 	*port = q->port;
@@ -407,8 +408,10 @@ int blkfront_queue_wait(struct blkfront_queue *q, int timeout_ms)
 	bool has_held;
 	int n;
 
-	if (look(q, &port, &has_held))
+	if (look(q, &port, &has_held)) {
+		busy_poll_found_now(&q->wait);
 		return 1;
+	}
 	if (load_acquire(&q->bf->is_over) && !has_held) /* pairs with blkfront.c's release: all that was kept has come back */
 		return blkfront_queue_has_answers(q) ? 1 : -ENODEV;
 	if (port)
@@ -416,8 +419,10 @@ int blkfront_queue_wait(struct blkfront_queue *q, int timeout_ms)
 	if (has_held && (timeout_ms < 0 || timeout_ms > HELD_RETRY_MS))
 		timeout_ms = HELD_RETRY_MS;
 	n = poll(p, 2, timeout_ms);
-	if (n > 0 && p[0].revents)
+	if (n > 0 && p[0].revents) {
 		frontbus_take_events(q->bf->bus, p[0].fd, port);
+		busy_poll_found_now(&q->wait);
+	}
 	if (n > 0 && p[1].revents && read(q->wake_fd, &count, sizeof(count)) < 0)
 		return 1;
 	return n > 0 || has_held;

@@ -17,7 +17,7 @@ static const char usage_text[] =
 	"  --direct MODE       O_DIRECT: auto (default), on, off\n"
 	"  --sqpoll            io_uring: a kernel thread takes requests\n"
 	"  --iopoll            io_uring: completions are polled for; needs O_DIRECT\n"
-	"  --busy-poll USEC    look again so long before sleeping (default 20)\n"
+	"  --busy-poll USEC    look again so long at most before sleeping (default 100)\n"
 	"  --max-queues N      queues offered for each device (default 4)\n"
 	"  --max-segments N    segments offered for an indirect request (default 256; 0: none are offered)\n"
 	"  --persistent N      pages that a queue keeps mapped at most (default 1056; 0: none)\n"

@@ -21,9 +21,6 @@
 
 #include "frontends/disk_guest.h"
 
-#define RING_ORDER 4
-/* How long a job looks at its ring before it sleeps, unless it was told otherwise. */
-#define BUSY_POLL_US 20
 #define NS_PER_MS 1000000
 
 struct sluice_options {
@@ -56,7 +53,7 @@ static struct fio_option options[] = {
 	OPTION("segments", FIO_OPT_INT, segments, "Longest indirect request, in segments; 11: none", .def = "256",
 	       .maxval = BLKFRONT_MAX_SEGMENTS),
 	OPTION("pool_pages", FIO_OPT_INT, pool_pages, "Pages of each queue's pool, where one is needed", .def = "0"),
-	OPTION("busy_poll_us", FIO_OPT_INT, busy_poll_us, "Look for so long before sleeping", .def = "20"),
+	OPTION("busy_poll_us", FIO_OPT_INT, busy_poll_us, "Look for so long at most before sleeping", .def = "100"),
 	OPTION("poll", FIO_OPT_BOOL, poll, "Never sleep", .def = "0"),
 	OPTION("persistent", FIO_OPT_BOOL, persistent, "Persistent grants, data copied", .def = "0"),
 	{.name = NULL},
