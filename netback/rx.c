@@ -13,7 +13,7 @@
  * Trusts   nothing behind q->rx.ring.sh. A request is answered in the slot it came from, because answers are put in the
  *          order in which requests were taken.
  * Runs in  the worker. No lock, no allocation, no system call but the wake.
- * Fails    too few buffers: of a guest that says when it posts more (feature-rx-notify) a few packets wait, up to 64 and 256 KiB,
+ * Fails    too few buffers: of a guest that says when it posts more (feature-rx-notify) a few packets wait, up to 64 and 1 MiB,
  *          for a tenth of a second; else dropped and counted. A packet too long: dropped. A bad grant: NETIF_RSP_ERROR for every
  *          slot of that packet. Impossible ring: vif_fail().
  * Spec     xen/io/netif.h.

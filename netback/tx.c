@@ -338,14 +338,16 @@ static bool tx_plan(struct vif_queue *q, struct vif_tx_work *w, uint32_t *nr_cop
 	return false;
 }
 
-/* Plans up to n packets into work[]; returns how many. */
+/* Plans up to n packets, of so many slots and the last one's, into work[]; returns how many. */
 static uint16_t tx_plan_burst(struct vif_queue *q, uint16_t n, uint32_t *nr_copy, uint32_t *nr_map)
 {
 	struct vif_tx *tx = &q->tx;
+	uint32_t until = tx->taken_at + VIF_TX_BURST;
 	uint16_t nr = 0;
 
 	tx_skip(q);
-	while (nr < n && *nr_copy + VIF_TX_PACKET_OPS <= VIF_OPS && *nr_map + TX_MAX_FRAGS <= VIF_OPS) {
+	while (nr < n && (int32_t)(until - tx->taken_at) > 0 && *nr_copy + VIF_TX_PACKET_OPS <= VIF_OPS &&
+	       *nr_map + TX_MAX_FRAGS <= VIF_OPS) {
 		struct vif_tx_work *w = &tx->work[nr];
 
 		tx_chain_parse(q->journal->taken, SLOT_MASK, tx->taken_at, tx->taken_end - tx->taken_at, &w->chain);

@@ -26,7 +26,7 @@
 #include "netback/tx_chain.h"
 
 #define VIF_RING_SLOTS 256    /* of both rings: one page each */
-#define VIF_TX_BURST 64       /* packets looked at in one call */
+#define VIF_TX_BURST 64       /* packets looked at in one call; of large ones, slots: whoever gets the first begins */
 #define VIF_TX_COPY_BYTES 256 /* packets up to here are copied, longer ones mapped */
 #define VIF_TX_HEADER_BYTES 128
 #define VIF_OPS 256      /* copies or maps in one batch */
@@ -34,7 +34,7 @@
 #define VIF_MAX_FRAME 65535
 #define VIF_MAX_QUEUES 8
 #define VIF_RX_HELD 64             /* packets that wait for the guest's buffers */
-#define VIF_RX_HELD_BYTES 262144u  /* and their bytes */
+#define VIF_RX_HELD_BYTES (VIF_RING_SLOTS * PAGE_BYTES) /* and their bytes: what one sender has in its ring */
 #define VIF_RX_PATIENCE_MS 100     /* how long the first of them waits; they may be others' pages */
 #define VIF_LCORE_NONE (UINT32_MAX - 1) /* no thread has it; LCORE_ID_ANY is what threads unknown to the EAL have */
 

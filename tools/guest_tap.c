@@ -23,6 +23,7 @@
 #include "tools/guest_tap_dev.h"
 
 #define BURST 64u
+#define BURST_BYTES (256u << 10) /* a quarter of the ring: then the other end begins, while we go on */
 #define SPINS 64u /* empty rounds before sleep */
 #define MAX_ADDRESSES 8u
 #define HEADERS 18u /* Ethernet with a VLAN tag */
@@ -85,10 +86,11 @@ static bool tap_receive(struct tap *t, unsigned q)
 static unsigned tap_to_ring(struct tap *t, unsigned q)
 {
 	struct netfront_queue *queue = &t->nf->queue[q];
+	uint64_t until = queue->ring.count.tx_bytes + BURST_BYTES;
 	unsigned n = 0;
 
 	netfront_ring_reclaim(&queue->ring);
-	while (n < BURST && tap_receive(t, q))
+	while (n < BURST && queue->ring.count.tx_bytes < until && tap_receive(t, q))
 		n++;
 	if (netfront_ring_push(&queue->ring))
 		hv_notify(queue->hv, queue->tx_port);
@@ -117,10 +119,11 @@ static void tap_send(struct tap *t, unsigned q, const struct netfront_frame *f)
 static unsigned ring_to_tap(struct tap *t, unsigned q)
 {
 	struct netfront_queue *queue = &t->nf->queue[q];
+	uint64_t until = queue->ring.count.rx_bytes + BURST_BYTES;
 	const struct netfront_frame *f;
 	unsigned n;
 
-	for (n = 0; n < BURST && (f = netfront_ring_next(&queue->ring)); n++) {
+	for (n = 0; n < BURST && queue->ring.count.rx_bytes < until && (f = netfront_ring_next(&queue->ring)); n++) {
 		tap_send(t, q, f);
 		netfront_ring_done(&queue->ring);
 	}
