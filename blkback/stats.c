@@ -50,7 +50,6 @@ static const struct counters_field fields[] = {
 #define NR_HISTOGRAMS 3
 
 _Static_assert(offsetof(struct stats_queue, stats) == 0, "stats_counts");
-_Static_assert(sizeof(struct stats_queue) % 64 == 0, "a queue has its own cache lines");
 
 const struct counters_layout stats_layout = {fields, NR_FIELDS, sizeof(struct stats_queue)};
 const struct counters_layout stats_counts = {fields, NR_FIELDS - NR_HISTOGRAMS, sizeof(struct stats_queue)};

@@ -38,7 +38,7 @@ struct stats_times {
 struct stats_queue {
 	struct stats stats;
 	struct stats_times times;
-} __attribute__((aligned(64)));
+};
 
 extern const struct counters_layout stats_layout;
 extern const struct counters_layout stats_counts; /* without histograms; a struct stats alone will do */

@@ -99,7 +99,7 @@ static void read_abilities(struct netfront *nf)
 static unsigned count_queues(struct netfront *nf)
 {
 	uint64_t max = offer(&nf->handshake, "multi-queue-max-queues", 1);
-	unsigned n = nf->options.queues ? nf->options.queues : 1;
+	unsigned n = nf->nr_counters;
 
 	nf->max_queues = max < NETFRONT_MAX_QUEUES ? (unsigned)max : NETFRONT_MAX_QUEUES;
 	if (!nf->max_queues)
@@ -153,6 +153,7 @@ static int open_queues(struct netfront *nf)
 	t.has_split_channels = !nf->options.no_split && offer(h, "feature-split-event-channels", 0) == 1;
 	t.rx_can = nf->rx_can;
 	for (nf->nr_queues = 0; nf->nr_queues < want; nf->nr_queues++) {
+		t.counters = &nf->counters[nf->nr_queues];
 		rc = netfront_queue_open(&nf->queue[nf->nr_queues], h->hv, &t);
 		if (rc < 0)
 			break;
@@ -233,6 +234,8 @@ static int write_keys(struct store_client *store, uint32_t tx, void *arg)
 	};
 	int rc = write_key_table(nf, store, tx, keys, sizeof(keys) / sizeof(keys[0]));
 
+	if (!rc)
+		rc = front_counters_write_key(&nf->shared_counters, store, tx, nf->handshake.own_path);
 	return rc ? rc : write_queues(nf, store, tx);
 }
 
@@ -311,6 +314,18 @@ static const struct handshake_driver netfront_driver = {
 	.changed = netfront_changed,
 };
 
+static int open_counters(struct netfront *nf)
+{
+	unsigned nr = nf->options.queues ? nf->options.queues : 1;
+	int rc;
+
+	nf->nr_counters = nr < NETFRONT_MAX_QUEUES ? nr : NETFRONT_MAX_QUEUES;
+	rc = front_counters_open(&nf->shared_counters, nf->bus->hv, &netfront_counters_layout, nf->nr_counters);
+	if (!rc)
+		nf->counters = counters_queues(nf->shared_counters.memory, &netfront_counters_layout);
+	return rc;
+}
+
 int netfront_create(struct frontbus *bus, unsigned devid, const struct netfront_options *opt, struct netfront **out)
 {
 	struct netfront *nf = calloc(1, sizeof(*nf));
@@ -325,13 +340,18 @@ int netfront_create(struct frontbus *bus, unsigned devid, const struct netfront_
 	nf->bus = bus;
 	if (opt)
 		nf->options = *opt;
+	rc = open_counters(nf);
+	if (rc < 0)
+		goto free_queues;
 	snprintf(path, sizeof(path), "device/vif/%u", devid);
 	rc = frontbus_start(bus, &nf->handshake, &netfront_driver, path, nf);
 	if (rc < 0)
-		goto free_queues;
+		goto close_counters;
 	*out = nf;
 	return 0;
 
+close_counters:
+	front_counters_close(&nf->shared_counters);
 free_queues:
 	free(nf->queue);
 free_device:
@@ -343,7 +363,9 @@ void netfront_destroy(struct netfront *nf)
 {
 	if (!nf)
 		return;
+	front_counters_remove_key(nf->handshake.store, nf->handshake.own_path);
 	frontbus_stop(nf->bus, &nf->handshake);
+	front_counters_close(&nf->shared_counters);
 	free(nf->queue);
 	free(nf);
 }
@@ -373,12 +395,9 @@ int netfront_check(struct netfront *nf)
 
 void netfront_count(const struct netfront *nf, struct netfront_counters *sum)
 {
-	const unsigned nr = sizeof(*sum) / sizeof(uint64_t);
-
 	memset(sum, 0, sizeof(*sum));
-	for (unsigned q = 0; q < NETFRONT_MAX_QUEUES; q++)
-		for (unsigned i = 0; i < nr; i++)
-			((uint64_t *)sum)[i] += ((const uint64_t *)&nf->queue[q].ring.count)[i];
+	for (unsigned i = 0; i < nf->nr_counters; i++)
+		counters_add(&netfront_counters_layout, sum, &nf->counters[i]);
 }
 
 bool netfront_arm(struct netfront *nf, bool for_rx, unsigned tx_room)

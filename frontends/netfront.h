@@ -15,7 +15,9 @@
 #ifndef SLUICE_FRONTENDS_NETFRONT_H
 #define SLUICE_FRONTENDS_NETFRONT_H
 
+#include "frontends/front_counters.h"
 #include "frontends/frontbus.h"
+#include "frontends/netfront_counters.h"
 #include "frontends/netfront_ctrl.h"
 #include "frontends/netfront_queue.h"
 
@@ -50,6 +52,9 @@ struct netfront {
 	unsigned max_queues; /* that the back end offers */
 	unsigned nr_queues;
 	struct netfront_queue *queue; /* NETFRONT_MAX_QUEUES of them */
+	struct front_counters shared_counters;
+	struct netfront_counters *counters; /* in it, for as many queues as there may be: they outlive a connection */
+	unsigned nr_counters;
 	struct netfront_ctrl ctrl;
 };
 

@@ -107,7 +107,7 @@ uint16_t netfront_pmd_rx(void *rxq, struct rte_mbuf **pkts, uint16_t n)
 		netfront_ring_done(r);
 		pkts[got++] = m;
 	}
-	r->count.rx_bursts += got != 0;
+	netfront_ring_count_rx(r, got);
 	if (netfront_ring_post(r))
 		hv_notify(q->queue->hv, q->queue->rx_port);
 	turnstile_leave(&q->turnstile);
@@ -136,7 +136,7 @@ static inline bool transmit(struct netfront_ring *r, struct rte_mbuf *m)
 	for (const struct rte_mbuf *s = m; s && nr < MAX_SEGMENTS; s = s->next)
 		pieces[nr++] = (struct iovec){rte_pktmbuf_mtod(s, void *), s->data_len};
 	if (unlikely(m->nb_segs > MAX_SEGMENTS)) {
-		r->count.tx_drop_size++;
+		r->count->tx_drop_size++;
 		return true;
 	}
 	return netfront_ring_put(r, pieces, m->pkt_len, &meta);

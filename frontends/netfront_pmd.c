@@ -277,8 +277,8 @@ static int pmd_stats(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 {
 	struct netfront_port *p = port_of(dev);
 
-	for (unsigned i = 0; p->nf && i < NETFRONT_MAX_QUEUES; i++) {
-		const struct netfront_counters *c = &p->nf->queue[i].ring.count;
+	for (unsigned i = 0; p->nf && i < p->nf->nr_counters; i++) {
+		const struct netfront_counters *c = &p->nf->counters[i];
 
 		stats->ipackets += stats->q_ipackets[i] = load_relaxed(&c->rx_packets);
 		stats->ibytes += stats->q_ibytes[i] = load_relaxed(&c->rx_bytes);

@@ -80,6 +80,8 @@ int netfront_queue_open(struct netfront_queue *q, struct hv *hv, const struct ne
 		unshare_all(q);
 		return rc;
 	}
+	q->memory.counters = t->counters;
+	q->memory.tick_length = clock_tick_length();
 	netfront_ring_init(&q->ring, &q->memory, t->tx_can, t->rx_can);
 	q->is_open = true;
 	return 0;

@@ -34,6 +34,7 @@ struct netfront_queue_traits {
 	unsigned slots; /* a power of two from NETFRONT_MIN_SLOTS to NETFRONT_SLOTS */
 	bool has_split_channels;
 	uint32_t tx_can, rx_can; /* netfront_ring_init */
+	struct netfront_counters *counters;
 };
 
 /* Shares, posts, opens event channels. -ENOSPC, -ENOMEM: not even NETFRONT_MIN_SLOTS are to be had. */

@@ -20,6 +20,9 @@
 #define COLOUR_BYTES 2048u
 #define COLOUR_LINES 32u
 
+/* How exact the time of an answer must be known. */
+#define LOOK_NS 100000u
+
 #define EXTRAS_ASKED (NETFRONT_GSO4 | NETFRONT_GSO6 | NETFRONT_HASH)
 
 static void break_ring(struct netfront_ring *r, const char *why)
@@ -30,9 +33,9 @@ static void break_ring(struct netfront_ring *r, const char *why)
 static bool count_push(struct netfront_ring *r, bool wake)
 {
 	if (wake)
-		r->count.notify_sent++;
+		r->count->notify_sent++;
 	else
-		r->count.notify_suppressed++;
+		r->count->notify_suppressed++;
 	return wake;
 }
 
@@ -52,6 +55,9 @@ void netfront_ring_init(struct netfront_ring *r, const struct netfront_ring_memo
 	for (unsigned i = 0; i < r->nr_slots; i++)
 		r->tx_free[i] = (uint16_t)(r->nr_slots - 1 - i);
 	r->nr_tx_free = r->nr_slots;
+	r->count = m->counters ? m->counters : &r->own_count;
+	r->packets_pushed = r->count->tx_packets;
+	r->tick_length = m->tick_length;
 	netfront_ring_post(r);
 }
 
@@ -76,7 +82,20 @@ static void take_tx(struct netfront_ring *r)
 	r->tx_out[rsp.id] = false;
 	r->tx_free[r->nr_tx_free++] = rsp.id;
 	if (rsp.status != NETIF_RSP_OKAY)
-		r->count.tx_errors++;
+		r->count->tx_errors++;
+}
+
+/* A front end looks for answers when it has something to send: when it has not looked for long, nobody knows when they came. */
+static __attribute__((noinline)) void look_at_probe(struct netfront_ring *r)
+{
+	uint64_t now = clock_ticks();
+
+	if (probe_is_over(&r->probe, r->tx.rsp_cons)) {
+		if (clock_ticks_to_ns(now - r->looked, r->tick_length) < LOOK_NS)
+			histogram_add(&r->count->tx_ns, clock_ticks_to_ns(now - r->probe.since, r->tick_length));
+		r->probe.since = 0;
+	}
+	r->looked = now;
 }
 
 unsigned netfront_ring_reclaim(struct netfront_ring *r)
@@ -87,6 +106,8 @@ unsigned netfront_ring_reclaim(struct netfront_ring *r)
 		break_ring(r, "more tx responses than there were requests");
 	while (pending-- > 0 && !r->broken)
 		take_tx(r);
+	if (r->probe.since)
+		look_at_probe(r);
 	return r->nr_slots - r->nr_tx_free;
 }
 
@@ -166,18 +187,18 @@ static void put_chain(struct netfront_ring *r, const struct iovec *piece, uint32
 static bool is_acceptable(struct netfront_ring *r, uint32_t bytes, const struct netfront_meta *meta)
 {
 	if (bytes < NETFRONT_MIN_FRAME || bytes > r->max_frame) {
-		r->count.tx_drop_size++;
+		r->count->tx_drop_size++;
 		return false;
 	}
 	if (!meta || !(meta->gso_size || meta->flags & NETFRONT_CSUM_BLANK))
 		return true;
 	if (meta->gso_size && !(meta->gso_type == XEN_NETIF_GSO_TYPE_TCPV4 && r->tx_can & NETFRONT_GSO4) &&
 	    !(meta->gso_type == XEN_NETIF_GSO_TYPE_TCPV6 && r->tx_can & NETFRONT_GSO6)) {
-		r->count.tx_drop_offload++;
+		r->count->tx_drop_offload++;
 		return false;
 	}
 	if (meta->flags & NETFRONT_CSUM_BLANK && !(r->tx_can & (NETFRONT_CSUM4 | NETFRONT_CSUM6))) {
-		r->count.tx_drop_offload++;
+		r->count->tx_drop_offload++;
 		return false;
 	}
 	return true;
@@ -193,12 +214,12 @@ bool netfront_ring_put(struct netfront_ring *r, const struct iovec pieces[], uin
 		return true;
 	/* An entry of extra info needs no page, but room in the ring. */
 	if (pages > r->nr_tx_free || pages + 1 > netif_txr_front_free(&r->tx) + !(meta && meta->gso_size)) {
-		r->count.tx_ring_full++;
+		r->count->tx_ring_full++;
 		return false;
 	}
 	put_chain(r, pieces, bytes, meta);
-	r->count.tx_packets++;
-	r->count.tx_bytes += bytes;
+	r->count->tx_packets++;
+	r->count->tx_bytes += bytes;
 	return true;
 }
 
@@ -218,8 +239,8 @@ void netfront_ring_put_reserved(struct netfront_ring *r, uint32_t bytes, const s
 	if (!is_acceptable(r, bytes, meta))
 		return;
 	put_chain(r, NULL, bytes, meta);
-	r->count.tx_packets++;
-	r->count.tx_bytes += bytes;
+	r->count->tx_packets++;
+	r->count->tx_bytes += bytes;
 }
 
 bool netfront_ring_mcast(struct netfront_ring *r, const uint8_t mac[6], bool add)
@@ -244,8 +265,12 @@ bool netfront_ring_push(struct netfront_ring *r)
 {
 	if (r->tx.req_prod == r->tx.req_shown)
 		return false;
-	r->count.tx_slots += r->tx.req_prod - r->tx.req_shown;
-	r->count.tx_bursts++;
+	r->count->tx_slots += r->tx.req_prod - r->tx.req_shown;
+	r->count->tx_bursts++;
+	histogram_batch_add(&r->count->tx_batch, r->count->tx_packets - r->packets_pushed);
+	r->packets_pushed = r->count->tx_packets;
+	if (r->count->tx_bursts % PROBE_BURSTS == 1 && r->tick_length && probe_begin(&r->probe, r->tx.req_prod))
+		r->looked = r->probe.since;
 	return count_push(r, netif_txr_front_push(&r->tx));
 }
 
@@ -287,11 +312,11 @@ static void gather(struct netfront_ring *r, uint16_t slot, const struct netif_rx
 	struct netfront_frame *f = &r->frame;
 
 	if (rsp->status < 0)
-		r->fault = &r->count.rx_drop_error;
+		r->fault = &r->count->rx_drop_error;
 	else if (rsp->status == 0 || rsp->offset >= PAGE_BYTES || (uint32_t)rsp->status > PAGE_BYTES - rsp->offset)
-		r->fault = &r->count.rx_drop_bounds;
+		r->fault = &r->count->rx_drop_bounds;
 	else if (f->nr_fragments == NETFRONT_MAX_CHAIN)
-		r->fault = &r->count.rx_drop_chain;
+		r->fault = &r->count->rx_drop_chain;
 	if (r->fault)
 		return;
 	f->fragment[f->nr_fragments++] =
@@ -305,7 +330,7 @@ static void take_gso(struct netfront_ring *r, const struct netif_extra_info *ext
 			(extra->u.gso.type == XEN_NETIF_GSO_TYPE_TCPV6 && r->rx_can & NETFRONT_GSO6);
 
 	if (!is_asked || !extra->u.gso.size) {
-		r->fault = &r->count.rx_drop_extra;
+		r->fault = &r->count->rx_drop_extra;
 		return;
 	}
 	r->frame.meta.gso_type = extra->u.gso.type;
@@ -321,7 +346,7 @@ static bool take_extra(struct netfront_ring *r)
 	_Static_assert(sizeof(raw) == sizeof(extra), "extra info fills an rx entry");
 	netif_rxr_front_take(&r->rx, &raw);
 	__builtin_memcpy(&extra, &raw, sizeof(extra));
-	r->count.rx_slots++;
+	r->count->rx_slots++;
 	r->is_in_extras = extra.flags & XEN_NETIF_EXTRA_FLAG_MORE;
 	if (extra.type == XEN_NETIF_EXTRA_TYPE_GSO) {
 		take_gso(r, &extra);
@@ -329,7 +354,7 @@ static bool take_extra(struct netfront_ring *r)
 		r->frame.meta.hash_type = extra.u.hash.type;
 		memcpy(&r->frame.meta.hash, extra.u.hash.value, sizeof(r->frame.meta.hash));
 	} else {
-		r->fault = &r->count.rx_drop_extra;
+		r->fault = &r->count->rx_drop_extra;
 	}
 	return !r->is_in_extras && !r->is_more_after_extras;
 }
@@ -349,7 +374,7 @@ static bool take_rx(struct netfront_ring *r)
 		break_ring(r, "extra info that was not asked for");
 		return false;
 	}
-	r->count.rx_slots++;
+	r->count->rx_slots++;
 	if (!r->frame.nr_fragments) {
 		r->frame.meta.flags = (rsp.flags & NETRXF_csum_blank ? NETFRONT_CSUM_BLANK : 0) |
 				      (rsp.flags & NETRXF_data_validated ? NETFRONT_CSUM_VALID : 0);
@@ -373,14 +398,14 @@ static void forget_frame(struct netfront_ring *r)
 
 void netfront_ring_done(struct netfront_ring *r)
 {
-	r->count.rx_packets++;
-	r->count.rx_bytes += r->frame.bytes;
+	r->count->rx_packets++;
+	r->count->rx_bytes += r->frame.bytes;
 	forget_frame(r);
 }
 
 void netfront_ring_no_room(struct netfront_ring *r)
 {
-	r->count.rx_drop_room++;
+	r->count->rx_drop_room++;
 	forget_frame(r);
 }
 
@@ -405,7 +430,7 @@ const struct netfront_frame *netfront_ring_next(struct netfront_ring *r)
 			continue;
 		}
 		if (!r->fault && r->frame.bytes < NETFRONT_MIN_FRAME)
-			r->fault = &r->count.rx_drop_bounds;
+			r->fault = &r->count->rx_drop_bounds;
 		if (!r->fault)
 			return &r->frame;
 		++*r->fault;
@@ -462,7 +487,7 @@ unsigned netfront_ring_rx(struct netfront_ring *r, struct netfront_packet pkts[]
 		pkts[got++].meta = f->meta;
 		netfront_ring_done(r);
 	}
-	r->count.rx_bursts += got != 0;
+	netfront_ring_count_rx(r, got);
 	*wake = netfront_ring_post(r);
 	return got;
 }

@@ -23,6 +23,8 @@
 
 #include <sys/uio.h>
 
+#include "hv/histogram.h"
+#include "hv/probe.h"
 #include "rings/netif.h"
 
 #define NETFRONT_SLOTS 256u    /* entries of either ring: one page */
@@ -65,6 +67,7 @@ struct netfront_packet {
 	struct netfront_meta meta;
 };
 
+/* Names: netfront_counters.c. */
 struct netfront_counters {
 	uint64_t tx_packets;
 	uint64_t tx_bytes;
@@ -85,6 +88,8 @@ struct netfront_counters {
 	uint64_t rx_drop_room;   /* frames longer than the caller's buffer */
 	uint64_t notify_sent;
 	uint64_t notify_suppressed; /* pushes of which the back end did not want to hear */
+	struct histogram_batch tx_batch, rx_batch; /* frames of one burst */
+	struct histogram tx_ns; /* from push until the burst was answered: of bursts that were looked after */
 };
 
 struct netfront_fragment {
@@ -128,7 +133,12 @@ struct netfront_ring {
 	struct netfront_frame frame;
 	grant_ref_t rx_refs[NETFRONT_SLOTS];
 
-	struct netfront_counters count;
+	struct netfront_counters *count; /* nobody but us writes it */
+	uint64_t packets_pushed;         /* of count->tx_packets */
+	uint64_t tick_length;            /* 0: nothing is timed */
+	struct probe probe;
+	uint64_t looked;                 /* for answers, while the probe is out: clock_ticks */
+	struct netfront_counters own_count;
 };
 
 /* What a connection stands on; all of it stays the caller's, pages zeroed, nr_slots of each kind. */
@@ -140,11 +150,13 @@ struct netfront_ring_memory {
 	const grant_ref_t *tx_refs;
 	const grant_ref_t *rx_refs;
 	uint32_t nr_slots; /* a power of two from NETFRONT_MIN_SLOTS to NETFRONT_SLOTS */
+	struct netfront_counters *counters; /* counted on from what they are; NULL: the ring's own, from zero */
+	uint64_t tick_length;               /* clock_tick_length; 0: nothing is timed */
 };
 
 /*
  * Resets the rings and posts all rx pages. tx_can: what the back end takes; rx_can: what it has been told to send; both of
- * enum netfront_ability. Counters start at zero.
+ * enum netfront_ability.
  */
 void netfront_ring_init(struct netfront_ring *r, const struct netfront_ring_memory *m, uint32_t tx_can, uint32_t rx_can);
 
@@ -187,6 +199,14 @@ unsigned netfront_ring_pieces(const struct netfront_ring *r, uint32_t skip, stru
 void netfront_ring_done(struct netfront_ring *r);
 /* The caller had no room for the frame: done, and counted as dropped. */
 void netfront_ring_no_room(struct netfront_ring *r);
+/* A burst has taken so many. */
+static inline void netfront_ring_count_rx(struct netfront_ring *r, unsigned frames)
+{
+	if (!frames)
+		return;
+	r->count->rx_bursts++;
+	histogram_batch_add(&r->count->rx_batch, frames);
+}
 /* Posts every page that is ours again; true: send the event. */
 bool netfront_ring_post(struct netfront_ring *r);
 

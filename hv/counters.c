@@ -99,7 +99,7 @@ int counters_check(const void *copy, size_t bytes, struct counters_view *view)
 		return -EINVAL;
 	layout = (struct counters_layout){head->field, head->nr_fields, head->queue_bytes};
 	if (head->nr_fields > COUNTERS_MAX_FIELDS || head->max_queues > COUNTERS_MAX_QUEUES ||
-	    head->queue_bytes > COUNTERS_MAX_BYTES || head->queue_bytes % ALIGNMENT ||
+	    head->queue_bytes > COUNTERS_MAX_BYTES || head->queue_bytes % sizeof(uint64_t) ||
 	    counters_bytes(&layout, head->max_queues) > bytes)
 		return -EINVAL;
 	for (uint32_t i = 0; i < head->nr_fields; i++)

@@ -3,7 +3,7 @@
  *
  *      head        which fields a queue has: name, kind, where            1 set once, by counters_init
  *      queue 0     the driver's own struct, of 8-byte words                W the one thread that works on the queue
- *      queue 1 ... each on cache lines of its own
+ *      queue 1 ...
  *
  * The memory says itself what is in it, so whoever reads it need not know the driver, nor its version. A back end's is a file of
  * its run folder (run_file.h); a front end's are pages granted to Domain-0 (frontends/front_counters.h). The same tables of
@@ -47,11 +47,11 @@ _Static_assert(sizeof(struct counters_field) == 40, "read by other programs");
 #define COUNTERS_TIMES(type, member) {#member, COUNTERS_HISTOGRAM, HISTOGRAM_BUCKETS, offsetof(type, member)}
 #define COUNTERS_BATCHES(type, member) {#member, COUNTERS_HISTOGRAM, HISTOGRAM_BATCH_BUCKETS, offsetof(type, member)}
 
-/* What a queue's struct looks like. */
+/* What a queue's struct looks like. Histograms are last, so that two queues' writers do not meet on a cache line. */
 struct counters_layout {
 	const struct counters_field *field;
 	uint32_t nr_fields;
-	uint32_t queue_bytes; /* a multiple of 64 */
+	uint32_t queue_bytes; /* a multiple of 8 */
 };
 
 /* All of it, queues and all. */

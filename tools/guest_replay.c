@@ -222,7 +222,7 @@ static int receive_to_disk(struct guest *g, struct netfront *nf, struct blkfront
 	rc = guest_pcap_finish(&w);
 	if (!rc)
 		rc = blkfront_flush(bf);
-	guest_figure(g, "net_received_packets", (double)nf->queue[0].ring.count.rx_packets, "packets");
+	guest_figure(g, "net_received_packets", (double)nf->queue[0].ring.count->rx_packets, "packets");
 	guest_figure(g, "pcap_bytes", (double)w.file_bytes, "bytes");
 	if (got == -ENOSPC)
 		return guest_fail(g, "the disk is full; give the domain a larger one");

@@ -86,11 +86,11 @@ static bool tap_receive(struct tap *t, unsigned q)
 static unsigned tap_to_ring(struct tap *t, unsigned q)
 {
 	struct netfront_queue *queue = &t->nf->queue[q];
-	uint64_t until = queue->ring.count.tx_bytes + BURST_BYTES;
+	uint64_t until = queue->ring.count->tx_bytes + BURST_BYTES;
 	unsigned n = 0;
 
 	netfront_ring_reclaim(&queue->ring);
-	while (n < BURST && queue->ring.count.tx_bytes < until && tap_receive(t, q))
+	while (n < BURST && queue->ring.count->tx_bytes < until && tap_receive(t, q))
 		n++;
 	if (netfront_ring_push(&queue->ring))
 		hv_notify(queue->hv, queue->tx_port);
@@ -119,14 +119,15 @@ static void tap_send(struct tap *t, unsigned q, const struct netfront_frame *f)
 static unsigned ring_to_tap(struct tap *t, unsigned q)
 {
 	struct netfront_queue *queue = &t->nf->queue[q];
-	uint64_t until = queue->ring.count.rx_bytes + BURST_BYTES;
+	uint64_t until = queue->ring.count->rx_bytes + BURST_BYTES;
 	const struct netfront_frame *f;
 	unsigned n;
 
-	for (n = 0; n < BURST && queue->ring.count.rx_bytes < until && (f = netfront_ring_next(&queue->ring)); n++) {
+	for (n = 0; n < BURST && queue->ring.count->rx_bytes < until && (f = netfront_ring_next(&queue->ring)); n++) {
 		tap_send(t, q, f);
 		netfront_ring_done(&queue->ring);
 	}
+	netfront_ring_count_rx(&queue->ring, n);
 	if (netfront_ring_post(&queue->ring))
 		hv_notify(queue->hv, queue->rx_port);
 	return n;

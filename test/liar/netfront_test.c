@@ -149,7 +149,7 @@ static void frames_of_all_sizes_come_back(void **state)
 		send_and_expect(nf, 14 + i * 15 % 8970);
 	while (netfront_tx_outstanding(nf))
 		assert_true(netfront_wait(nf, false, NETFRONT_SLOTS, 10000) > 0);
-	assert_int_equal(nf->queue[0].ring.count.tx_errors, 0);
+	assert_int_equal(nf->queue[0].ring.count->tx_errors, 0);
 	netfront_destroy(nf);
 	raw_back_stop(&back);
 }
@@ -163,7 +163,7 @@ static void without_scatter_gather_a_frame_fits_one_page(void **state)
 	nf = open_vif(0);
 	assert_int_equal(netfront_max_frame(nf), 4096);
 	assert_int_equal(netfront_tx_burst(nf, 0, &big, 1), 1);
-	assert_int_equal(nf->queue[0].ring.count.tx_drop_size, 1);
+	assert_int_equal(nf->queue[0].ring.count->tx_drop_size, 1);
 	send_and_expect(nf, 4096);
 	netfront_destroy(nf);
 	raw_back_stop(&back);

@@ -151,7 +151,7 @@ static void every_frame_comes_back_as_it_was(void **state)
 	notify(t.to_back);
 	pthread_join(back, NULL);
 	assert_false(t.back_is_stuck);
-	assert_int_equal(t.p.front.count.tx_packets, FRAMES);
+	assert_int_equal(t.p.front.count->tx_packets, FRAMES);
 	net_pair_finish(&t.p);
 	close(t.to_back);
 	close(t.to_front);

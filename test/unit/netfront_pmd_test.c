@@ -101,7 +101,7 @@ static void a_packet_in_too_many_pieces_is_dropped(void **state)
 
 	assert_int_equal(netfront_pmd_tx(&tx, &m, 1), 1);
 	assert_int_equal(netif_txr_back_pending(&pair.tx), 0);
-	assert_int_equal(queue.ring.count.tx_drop_size, 1);
+	assert_int_equal(queue.ring.count->tx_drop_size, 1);
 }
 
 static void what_finds_no_room_stays_the_callers(void **state)
