@@ -13,9 +13,9 @@
 
 #include "hv/core.h"
 #include "hv/domain.h"
-#include "hv/domain_store.h"
 #include "hv/local_op.h"
 #include "hv/log.h"
+#include "hv/orphan.h"
 #include "hv/pirq.h"
 #include "hv/sched_op.h"
 
@@ -85,7 +85,7 @@ void conn_close(struct conn *conn)
 	close(conn->fd);
 	if (d && domain_is_dom0(d)) {
 		if (!conn->core->is_ending)
-			domain_store_backend_gone(conn);
+			orphan_backend_gone(conn);
 		evtchn_close_owned(conn);
 		pirq_unmap_owned(conn->core, conn);
 		if (!conn->core->is_ending)

@@ -40,6 +40,7 @@ struct conn {
 	struct memory_object area; /* Domain-0: argument area */
 	struct gate gate;          /* over it */
 	struct evtchn *ports;      /* Domain-0: it owns them */
+	bool has_served;           /* Domain-0: one of them was once bound to a guest's */
 
 	/* CONN_WAITING, one of: */
 	struct domain *wait_destroyed;   /* domctl destroydomain: until the domain leaves KILLING */

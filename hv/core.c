@@ -15,6 +15,7 @@
 #include "hv/domain_store.h"
 #include "hv/local_server.h"
 #include "hv/log.h"
+#include "hv/orphan.h"
 
 #define DEFAULT_MAX_DOMAINS 4096u
 
@@ -88,6 +89,7 @@ int core_create(struct loop *loop, const struct core_options *options, struct co
 		return -ENOMEM;
 	core->loop = loop;
 	core->max_domains = options->max_domains ? options->max_domains : DEFAULT_MAX_DOMAINS;
+	core->keep_ms = options->keep_ms;
 	core->domain = calloc(DOMID_FIRST_RESERVED, sizeof(core->domain[0]));
 	if (!core->domain)
 		goto destroy_core;
@@ -118,6 +120,7 @@ void core_destroy(struct core *core)
 	local_server_destroy(core->server);
 	while (core->conns)
 		conn_close(core->conns);
+	orphan_finish(core);
 	for (unsigned domid = DOMID_FIRST_RESERVED; core->domain && domid-- > 0;)
 		if (core->domain[domid])
 			domain_free(core->domain[domid]);

@@ -18,11 +18,13 @@ struct conn;
 struct core;
 struct domain;
 struct local_server;
+struct orphans;
 struct pirq;
 
 struct core_options {
 	const char *run_dir;         /* exists; sockets and log/ are made in it. NULL: no sockets, no logs (unit tests) */
 	unsigned max_domains;        /* 0: 4096 */
+	unsigned keep_ms;            /* how long devices wait for another back end when theirs has gone; 0: not at all */
 	struct store_quota store_quota;
 };
 
@@ -36,6 +38,8 @@ struct core {
 	struct store *store;
 	struct local_server *server; /* NULL: no sockets */
 	struct conn *conns;
+	struct orphans *orphans; /* devices that wait for a back end, for keep_ms */
+	unsigned keep_ms;
 	struct pirq *pirqs;
 	struct core_log log;
 	bool is_ending;

@@ -5,18 +5,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <xen/io/xenbus.h>
-
-#include "hv/conn.h"
 #include "hv/core.h"
 #include "hv/domain.h"
-#include "hv/log.h"
-
-#define CLOSED "6" /* XenbusStateClosed */
-#define MAX_QUEUES 64 /* of a device, that are looked at */
 
 static const char *const device_types[] = {"vif", "vbd"};
 
@@ -118,101 +109,4 @@ void domain_store_finish(struct domain *d)
 	domain_store_release(d);
 	/* One that was never introduced may own nodes and be named in permissions, too: the next of its number must not inherit. */
 	store_release_domain(d->core->store, d->domid);
-}
-
-/* A node's value as a number; 0 when there is none. */
-static unsigned long read_number(struct store *store, const char *path)
-{
-	const char *value;
-	char text[16];
-	unsigned len;
-
-	if (store_read(store, path, &value, &len) || len >= sizeof(text))
-		return 0;
-	memcpy(text, value, len);
-	text[len] = '\0';
-	return strtoul(text, NULL, 10);
-}
-
-/* Does the front end, or one of its queues, name the port in that directory? *has_any: it names one at all. */
-static bool names_port(struct store *store, const char *dir, evtchn_port_t port, bool *has_any)
-{
-	static const char *const keys[] = {"event-channel", "event-channel-tx", "event-channel-rx"};
-	char path[256];
-
-	*has_any = false;
-	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		unsigned long named;
-
-		if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, keys[i]) >= sizeof(path))
-			return false;
-		named = read_number(store, path);
-		*has_any |= named != 0;
-		if (named == port)
-			return true;
-	}
-	return false;
-}
-
-static bool is_bound(struct domain *d, const char *type, const char *devid, evtchn_port_t port)
-{
-	struct store *store = d->core->store;
-	char dir[192], queue[224];
-	bool has_any;
-
-	if ((size_t)snprintf(dir, sizeof(dir), "/local/domain/%u/device/%s/%s", d->domid, type, devid) >= sizeof(dir))
-		return false;
-	if (names_port(store, dir, port, &has_any))
-		return true;
-	has_any = true;
-	for (unsigned q = 0; q < MAX_QUEUES && has_any; q++) {
-		snprintf(queue, sizeof(queue), "%s/queue-%u", dir, q);
-		if (names_port(store, queue, port, &has_any))
-			return true;
-	}
-	return false;
-}
-
-/* Closes the device if this is an event channel of it. What the guest wrote decides about its own devices only. */
-static void close_if_bound(struct domain *d, const char *type, const char *devid, evtchn_port_t port)
-{
-	struct store *store = d->core->store;
-	char path[256];
-	unsigned long state;
-
-	if (!is_bound(d, type, devid, port))
-		return;
-	snprintf(path, sizeof(path), "/local/domain/0/backend/%s/%u/%s/state", type, d->domid, devid);
-	state = read_number(store, path);
-	if (state == 0 || state == XenbusStateClosed)
-		return;
-	log_warn("domain %u: the back end of its %s %s is gone; the device is closed", d->domid, type, devid);
-	store_write(store, path, CLOSED, strlen(CLOSED));
-}
-
-static void close_devices(struct domain *d, const char *type, evtchn_port_t port)
-{
-	const char *names;
-	char path[96], *copy;
-	unsigned bytes;
-
-	snprintf(path, sizeof(path), "/local/domain/0/backend/%s/%u", type, d->domid);
-	if (store_children(d->core->store, path, &names, &bytes) || !bytes)
-		return;
-	copy = malloc(bytes); /* writing may move them */
-	if (copy)
-		memcpy(copy, names, bytes);
-	for (unsigned at = 0; copy && at < bytes; at += (unsigned)strlen(copy + at) + 1)
-		close_if_bound(d, type, copy + at, port);
-	free(copy);
-}
-
-void domain_store_backend_gone(struct conn *conn)
-{
-	for (const struct evtchn *e = conn->ports; e; e = e->next) {
-		struct domain *d = e->state == EVTCHNSTAT_interdomain ? core_domain(conn->core, e->remote_domid) : NULL;
-
-		for (unsigned i = 0; d && !domain_is_dom0(d) && d->stage == DOMAIN_ALIVE && i < 2; i++)
-			close_devices(d, device_types[i], e->remote_port);
-	}
 }

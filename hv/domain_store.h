@@ -8,7 +8,6 @@
 
 #include "hv/store.h"
 
-struct conn;
 struct domain;
 
 /* The store's hooks; arg is the core. */
@@ -18,11 +17,5 @@ extern const struct store_hooks domain_store_hooks;
 void domain_store_release(struct domain *d);
 /* The domain is dead: its nodes and its devices' nodes at both ends are removed, and the ring let go. */
 void domain_store_finish(struct domain *d);
-
-/*
- * A Domain-0 connection ends while it still serves devices: a back end that was killed. Each device whose event channel it held
- * becomes Closed at the back end's side, so that the front end learns of it and closes, too. Call it before the ports are closed.
- */
-void domain_store_backend_gone(struct conn *conn);
 
 #endif

@@ -169,6 +169,8 @@ int evtchn_bind_interdomain(struct domain *d, struct conn *owner, domid_t remote
 	e->remote_domid = rd->domid;
 	e->remote_port = r->port;
 	r->remote_port = e->port;
+	if (owner && !domain_is_dom0(rd))
+		owner->has_served = true;
 	/* What was sent while the port was unbound may have been lost: the binder looks once. */
 	evtchn_raise(d, e);
 	*port = e->port;

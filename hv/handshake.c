@@ -433,20 +433,27 @@ static int watch_both(struct handshake *h)
 /* A back end that leaves with all answered says so here. */
 #define DETACHED_KEY "detached"
 
-/* Both ends were Connected under an earlier back end: run() finds us ready to connect. */
-static bool take_over(struct handshake *h)
+/* What it says is of one life of the device: it is gone when that is looked at, whatever becomes of the device. */
+static bool take_detached(struct handshake *h)
 {
-	unsigned other = read_state(h, STORE_NO_TX, h->other_path);
 	char path[sizeof(h->own_path) + sizeof(DETACHED_KEY) + 1];
 	uint64_t detached = 0;
 
+	snprintf(path, sizeof(path), "%s/" DETACHED_KEY, h->own_path);
+	if (store_client_read_uint(h->store, STORE_NO_TX, &detached, "%s", path) != -ENOENT)
+		store_client_rm(h->store, STORE_NO_TX, path);
+	return detached != 0;
+}
+
+/* Both ends were Connected under an earlier back end: run() finds us ready to connect. */
+static bool take_over(struct handshake *h, bool was_detached)
+{
+	unsigned other = read_state(h, STORE_NO_TX, h->other_path);
+
 	if (!(h->bus & HANDSHAKE_TAKE_OVER) || (other != XenbusStateConnected && other != XenbusStateInitialised))
 		return false;
-	snprintf(path, sizeof(path), "%s/" DETACHED_KEY, h->own_path);
-	store_client_read_uint(h->store, STORE_NO_TX, &detached, "%s", path);
-	store_client_rm(h->store, STORE_NO_TX, path);
 	h->is_takeover = true;
-	h->is_unclean = detached == 0;
+	h->is_unclean = !was_detached;
 	h->own = XenbusStateConnected;
 	return true;
 }
@@ -458,6 +465,7 @@ static bool take_over(struct handshake *h)
 static int begin(struct handshake *h)
 {
 	unsigned state = read_state(h, STORE_NO_TX, h->own_path);
+	bool was_detached;
 
 	if (state == XenbusStateUnknown)
 		return -ENOENT;
@@ -466,7 +474,8 @@ static int begin(struct handshake *h)
 		h->barred = h->own == XenbusStateUnknown; /* the back end's Closed, and its error, are of the earlier life */
 		return switch_state(h, XenbusStateInitialising);
 	}
-	if (state == XenbusStateConnected && take_over(h))
+	was_detached = take_detached(h);
+	if (state == XenbusStateConnected && take_over(h, was_detached))
 		return 0;
 	h->own = state == XenbusStateClosed ? XenbusStateClosed : XenbusStateInitialising;
 	if (state == XenbusStateConnected || state == XenbusStateClosing)

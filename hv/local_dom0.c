@@ -99,6 +99,7 @@ int local_dom0_open(const struct hv_options *opt, struct hv **out)
 	d->hv.run_dir = d->run_dir;
 	d->hv.lost_fd = d->link.lost_fd;
 	d->hv.map_is_cheap = true;
+	d->hv.keeps_devices = true; /* sluiced does: hv/orphan.h */
 	*out = &d->hv;
 	return 0;
 close_link:

@@ -18,6 +18,7 @@
 #include "netback/netback_priv.h"
 #include "netback/pmd.h"
 #include "netback/vif_keys.h"
+#include "netback/vif_stats.h"
 
 /* ---- handshake -------------------------------------------------------------------------------------------------- */
 
@@ -70,7 +71,7 @@ static void device_port(struct device *d, unsigned caps)
 	*p = (struct vif_port){
 		.nr_queues = (uint16_t)d->vif.nr_queues,
 		.captures = d->captures,
-		.mcast = &d->vif.mcast,
+		.mcast = d->vif.queue[0]->mcast,
 		.tx_rate = d->limits.tx,
 		.rx_rate = d->limits.rx,
 	};
@@ -231,7 +232,9 @@ static int device_ctrl_open(struct device *d, struct handshake *h, const struct 
 		.mover = d->nb->worker,
 	};
 	d->ctrl_source = loop_add_fd(d->nb->loop, ctrl_event_fd(&d->ctrl), EPOLLIN, on_ctrl, d);
-	err = d->ctrl_source ? ctrl_serve(&d->ctrl) : -errno;
+	err = d->ctrl_source ? ctrl_begin(&d->ctrl, journal_file_ctrl(&d->journal, wishes), wishes->features.is_resumed) : -errno;
+	if (!err)
+		err = ctrl_serve(&d->ctrl);
 	if (err) {
 		handshake_fail(h, "the control ring cannot be used: %s", strerror(-err));
 		device_ctrl_close(d);
@@ -249,12 +252,14 @@ static int connect_connect(struct handshake *h)
 		return err;
 	wishes.features.copies_only = d->nb->opt.copies_only;
 	wishes.features.is_takeover = h->is_takeover;
-	d->vif.mcast = (struct mcast){.is_on = wishes.wants_mcast};
-	wishes.features.mcast = &d->vif.mcast;
+	d->handshake = h;
 	vif_limits_read(h->store, h->own_path, &d->limits);
-	err = device_queues_create(d, h, &wishes);
+	err = journal_file_begin(&d->journal, h, &wishes);
 	if (err)
 		return err;
+	err = device_queues_create(d, h, &wishes);
+	if (err)
+		goto close_journal;
 	device_port(d, wishes.features.caps);
 	err = device_ctrl_open(d, h, &wishes);
 	if (err)
@@ -279,6 +284,8 @@ close_ctrl:
 drop_port:
 	device_port_undo(d);
 	device_queues_drop(d);
+close_journal:
+	journal_file_close(&d->journal, false);
 	return err;
 }
 
@@ -298,6 +305,7 @@ static void connect_disconnect(struct handshake *h)
 	device_ctrl_close(d);
 	device_port_undo(d);
 	device_queues_drop(d);
+	journal_file_close(&d->journal, false); /* the file stays: for the next back end, or the next connection */
 	log_info("%s is off the bridge", d->vif.name);
 }
 
@@ -327,7 +335,7 @@ static void connect_changed(struct handshake *h, const char *key)
 	struct device *d = h->priv;
 
 	if (!strcmp(key, "request-multicast-control"))
-		store_relaxed(&d->vif.mcast.is_on, vif_keys_want_mcast(h));
+		store_relaxed(&d->port.mcast->is_on, vif_keys_want_mcast(h));
 }
 
 /* ---- devices ---------------------------------------------------------------------------------------------------- */
@@ -349,9 +357,13 @@ static int connect_probe(struct xenbus *bus, domid_t frontend, unsigned devid, c
 {
 	struct netback *nb = xenbus_arg(bus);
 	struct device *d = calloc(1, sizeof(*d));
+	char stats_name[VIF_STATS_NAME_BYTES];
 
-	if (!d)
+	vif_stats_name(frontend, devid, stats_name);
+	if (!d || vif_stats_create(&d->vif, hv_run_dir(nb->hv), stats_name)) {
+		free(d);
 		return -ENOMEM;
+	}
 	d->nb = nb;
 	d->vif.domid = frontend;
 	d->vif.devid = devid;
@@ -367,7 +379,10 @@ static void connect_remove(struct xenbus *bus, void *priv)
 	struct device *d = priv;
 
 	capture_server_forget_device(d->nb->capture_server, d);
-	stats_add(&d->nb->gone, &d->vif);
+	if (d->handshake && d->handshake->gone)
+		journal_file_remove(d->nb->hv, d->vif.domid, d->vif.devid);
+	vif_stats_sum(&d->nb->gone, &d->vif);
+	vif_stats_destroy(&d->vif);
 	TAILQ_REMOVE(&d->nb->devices, d, all);
 	free(d);
 }

@@ -51,9 +51,14 @@ static int set_steer(void *arg)
 	return 0;
 }
 
-static uint32_t put_into_force(struct ctrl *c)
+void ctrl_put_into_force(struct ctrl *c)
 {
 	run(c, set_steer, c);
+}
+
+static uint32_t put_into_force(struct ctrl *c)
+{
+	ctrl_put_into_force(c);
 	return XEN_NETIF_CTRL_STATUS_SUCCESS;
 }
 
@@ -179,9 +184,9 @@ static int map_list(struct ctrl *c, const struct xen_netif_gref list[], unsigned
 	return failed ? -EINVAL : 0;
 }
 
-static int add_list(struct ctrl *c, struct vif_queue *q, const struct xen_netif_gref list[], unsigned nr)
+int ctrl_stage(struct ctrl *c, unsigned queue, const struct xen_netif_gref list[], unsigned nr)
 {
-	struct change change = {.queue = q, .nr = nr, .unused = calloc(1, sizeof(struct stage))};
+	struct change change = {.queue = c->target.queue[queue], .nr = nr, .unused = calloc(1, sizeof(struct stage))};
 	int err = -ENOMEM;
 
 	change.entry = calloc(nr, sizeof(*change.entry));
@@ -204,7 +209,7 @@ static uint32_t add_staging(struct ctrl *c, const uint32_t data[3], uint32_t *ou
 
 	if (data[0] >= c->target.nr_queues || nr > LIST_ENTRIES || !copy_page(c, data[1], list, nr * sizeof(list[0]), false))
 		return XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER;
-	return nr && add_list(c, c->target.queue[data[0]], list, nr) ? XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER
+	return nr && ctrl_stage(c, data[0], list, nr) ? XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER
 								     : XEN_NETIF_CTRL_STATUS_SUCCESS;
 }
 
@@ -276,7 +281,10 @@ static void serve_one(struct ctrl *c)
 		.id = req.id, .type = req.type, .status = XEN_NETIF_CTRL_STATUS_NOT_SUPPORTED};
 	if (req.type < RTE_DIM(handlers) && handlers[req.type] && (c->target.steer || !is_about_hashing(req.type)))
 		rsp.status = handlers[req.type](c, req.data, &rsp.data);
+	ctrl_note_write(c, &rsp);
 	netif_ctrlr_back_put(&c->ring, &rsp);
+	if (netif_ctrlr_back_push(&c->ring)) /* one by one: the note holds one answer */
+		hv_notify(c->hv, c->evtchn);
 	c->requests++;
 	c->refused += rsp.status != XEN_NETIF_CTRL_STATUS_SUCCESS;
 }
@@ -293,8 +301,6 @@ int ctrl_serve(struct ctrl *c)
 		}
 		if (n < 0)
 			return -EPROTO;
-		if (netif_ctrlr_back_push(&c->ring))
-			hv_notify(c->hv, c->evtchn);
 	} while (budget && netif_ctrlr_back_final_check(&c->ring));
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "hv/xenbus.h"
 #include "netback/capture_server.h"
 #include "netback/ctrl.h"
+#include "netback/journal_file.h"
 #include "netback/vif_limits.h"
 #include "netback/netback.h"
 #include "netback/tap.h"
@@ -25,6 +26,7 @@ struct device {
 	struct capture *captures; /* that look on, connected or not: port.captures while connected */
 	struct bridge_port bridge_port;
 	struct worker_port worker_port;
+	struct journal_file journal; /* while connected */
 	struct ctrl ctrl;          /* its peer is NULL when there is none */
 	struct loop_source *ctrl_source;
 	struct vif_limits limits;      /* as in the store */
@@ -71,8 +73,5 @@ void connect_limits_changed(struct device *d);
 
 /* A queue whose packets are still out: looked at until they are back. */
 void netback_linger(struct netback *nb, struct vif_queue *q);
-
-/* Adds up all queues' counters. */
-void stats_add(struct vif_stats *sum, const struct vif *vif);
 
 #endif

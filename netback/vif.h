@@ -18,7 +18,10 @@
 
 #include <rte_ring.h>
 
+#include "hv/histogram.h"
 #include "hv/hv.h"
+#include "hv/probe.h"
+#include "hv/run_file.h"
 #include "netback/bridge.h"
 #include "netback/journal.h"
 #include "netback/mcast.h"
@@ -45,7 +48,7 @@ enum vif_fault {
 	VIF_FAULT_TX_EXTRA,
 };
 
-/* Name, and what it counts. Written by the worker. */
+/* Name, and what it counts. Written by the worker. As numbers and in files: vif_stats.h. */
 #define VIF_COUNTERS(X)                                                                      \
 	X(tx_packets)          /* from the guest, given to the bridge */                     \
 	X(tx_bytes)                                                                          \
@@ -83,6 +86,9 @@ struct vif_stats {
 #define VIF_COUNTER_FIELD(name) uint64_t name;
 	VIF_COUNTERS(VIF_COUNTER_FIELD)
 #undef VIF_COUNTER_FIELD
+	struct histogram_batch tx_batch, rx_batch; /* packets of one burst */
+	struct histogram tx_ns; /* from the requests' being taken until all are answered, of one burst in PROBE_BURSTS */
+	struct histogram rx_ns; /* from a burst's arrival until the guest has it, or nothing waits for its buffers any more */
 };
 
 struct vif_queue;
@@ -110,6 +116,7 @@ struct vif_tx_work {
 
 struct vif_tx {
 	struct netif_txr_back ring;
+	struct probe probe;
 	uint32_t taken_at, taken_end; /* of the journal's taken[], as the ring counts */
 	bool is_skipping;             /* the rest of a packet that was too long is being refused */
 	uint16_t nr_free, nr_done;
@@ -124,6 +131,7 @@ struct vif_tx {
 
 struct vif_rx {
 	struct netif_rxr_back ring;
+	struct probe probe;
 	struct grant_copy_op copy[VIF_OPS];
 	uint16_t copy_packet[VIF_OPS]; /* where a copy's packet begins in the journal's rsp[] */
 	uint16_t held_at, nr_held;     /* of held[] */
@@ -150,11 +158,12 @@ struct vif_queue {
 	unsigned caps;           /* OFFLOAD_*: what the guest takes as it is */
 	enum vif_fault fault;    /* set once by the worker, read by the control thread */
 	bool *any_fault;         /* the worker's: some queue of its has failed */
-	struct mcast *mcast;     /* the vif's; not touched once detached */
+	struct mcast *mcast;     /* one list for all queues of the vif; not touched once detached */
 	struct stage *stage;     /* pages kept mapped; NULL: none */
 	bool wants_hash;         /* the guest asked for hashes and is told them */
 	bool rx_notify;          /* the guest says when it posts buffers: packets may wait for them */
 	uint64_t patience_tsc;   /* for how long */
+	uint64_t tick_length;    /* clock_tick_length */
 	bool map_large;          /* long packets' pages are attached, not copied */
 	void *tx_area, *rx_area;
 	struct vif_tx tx;
@@ -187,8 +196,8 @@ struct vif {
 	struct rte_ether_addr mac; /* the guest's */
 	unsigned nr_queues;        /* 0 while not connected */
 	struct vif_queue *queue[VIF_MAX_QUEUES];
-	struct mcast mcast;        /* one list for all queues */
-	struct vif_stats stats[VIF_MAX_QUEUES];
+	struct vif_stats *stats;   /* VIF_MAX_QUEUES of them, in: */
+	struct run_file stats_file;
 };
 
 /* Where a vif's queue finds its buffers. */

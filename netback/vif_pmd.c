@@ -28,11 +28,14 @@
 #include <rte_mempool.h>
 
 #include "dpdk/ethdev_abi.h"
+#include "dpdk/xstats.h"
 #include "hv/xenbus.h"
 #include "netback/ctrl.h"
+#include "netback/journal_file.h"
 #include "netback/offload.h"
 #include "netback/vif_keys.h"
 #include "netback/vif_pmd.h"
+#include "netback/vif_stats.h"
 
 #define MAX_TX_QUEUES 32u /* one for each lcore that sends, as Open vSwitch has it */
 #define EXT_MBUFS 2047u /* of pages that are out: more than all slots of all queues */
@@ -54,6 +57,7 @@ struct vif_pmd {
 	unsigned domid;    /* its number */
 	unsigned devid;
 	bool copies_only;
+	char stats_name[VIF_STATS_NAME_BYTES]; /* of the counters' file while no guest is served */
 	uint16_t nr_rx, nr_tx; /* the program's queues; the guest may have as many as there are rx */
 	struct rte_ether_addr mac;
 	struct rte_mempool *ext_pool;
@@ -61,8 +65,10 @@ struct vif_pmd {
 	bool any_fault;
 	uint32_t is_connected;
 	struct handshake *handshake; /* of the device that is being served */
+	struct journal_file journal; /* while connected */
 	struct ctrl ctrl;            /* its peer is NULL when there is none */
-	struct vif vif;
+	struct vif vif; /* its counters are there all the time, and those of all guests that come */
+	struct xstats xstats;
 	TAILQ_HEAD(, vif_queue) lingering;
 	struct vif_pmd_queue *rx[VIF_MAX_QUEUES], *tx[MAX_TX_QUEUES];
 };
@@ -163,8 +169,15 @@ static int make_ctrl(struct vif_pmd *p, struct handshake *h, const struct vif_wi
 	err = ctrl_open(&p->ctrl, h->hv, p->vif.domid, wishes->ctrl_ring_ref, wishes->ctrl_port, h->is_takeover, &what);
 	if (err)
 		handshake_fail(h, "%s cannot be used: %s", what, strerror(-err));
+	if (err)
+		return err;
 	p->ctrl.target =
 		(struct ctrl_target){.queue = p->vif.queue, .nr_queues = p->vif.nr_queues, .pause = pause_bursts, .mover = p};
+	err = ctrl_begin(&p->ctrl, journal_file_ctrl(&p->journal, wishes), wishes->features.is_resumed);
+	if (err) {
+		handshake_fail(h, "the control ring cannot be used: %s", strerror(-err));
+		ctrl_close(&p->ctrl);
+	}
 	return err;
 }
 
@@ -185,19 +198,28 @@ static int vif_connect(struct handshake *h)
 	wishes.features.caps &= OFFLOAD_CSUM_IPV4 | OFFLOAD_CSUM_IPV6;
 	wishes.features.copies_only = p->copies_only;
 	wishes.features.is_takeover = h->is_takeover;
+	p->handshake = h;
 	wishes.features.rx_notify = false; /* the lcores that send to the guest are not those that would try again */
-	err = make_queues(p, h, &wishes);
+	err = journal_file_begin(&p->journal, h, &wishes);
 	if (err)
 		return err;
+	wishes.features.mcast = NULL; /* a program's lcores add nothing to the list: multicast control is not offered */
+	err = make_queues(p, h, &wishes);
+	if (err)
+		goto close_journal;
 	err = make_ctrl(p, h, &wishes);
-	if (err) {
-		drop_queues(p);
-		return err;
-	}
+	if (err)
+		goto drop_queues;
 	open_turnstiles(p);
 	store_relaxed(&p->is_connected, true);
 	LOG(NOTICE, "%s is connected: %u queues\n", p->vif.name, p->vif.nr_queues);
 	return 0;
+
+drop_queues:
+	drop_queues(p);
+close_journal:
+	journal_file_close(&p->journal, false);
+	return err;
 }
 
 static void vif_disconnect(struct handshake *h)
@@ -208,6 +230,7 @@ static void vif_disconnect(struct handshake *h)
 	close_turnstiles(p);
 	ctrl_close(&p->ctrl);
 	drop_queues(p);
+	journal_file_close(&p->journal, false);
 	LOG(NOTICE, "%s is disconnected\n", p->vif.name);
 }
 
@@ -231,6 +254,7 @@ static bool is_ours(struct xenbus *bus, struct vif_pmd *p, domid_t domid, unsign
 static int vif_probe(struct xenbus *bus, domid_t frontend, unsigned devid, const char *path, void **priv)
 {
 	struct vif_pmd *p = xenbus_arg(bus);
+	char stats_name[VIF_STATS_NAME_BYTES];
 
 	(void)path;
 	if (!is_ours(bus, p, frontend, devid))
@@ -238,6 +262,8 @@ static int vif_probe(struct xenbus *bus, domid_t frontend, unsigned devid, const
 	p->vif.domid = frontend;
 	p->vif.devid = devid;
 	snprintf(p->vif.name, sizeof(p->vif.name), "vif%u.%u", frontend, devid);
+	vif_stats_name(frontend, devid, stats_name);
+	run_file_rename(&p->vif.stats_file, hv_run_dir(p->hv), stats_name);
 	*priv = p;
 	return 0;
 }
@@ -246,8 +272,10 @@ static void vif_remove(struct xenbus *bus, void *priv)
 {
 	struct vif_pmd *p = priv;
 
-	(void)bus;
+	if (p->handshake && p->handshake->gone)
+		journal_file_remove(xenbus_hv(bus), p->vif.domid, p->vif.devid);
 	p->handshake = NULL; /* the next guest of this name may come */
+	run_file_rename(&p->vif.stats_file, hv_run_dir(p->hv), p->stats_name);
 }
 
 static const struct xenbus_driver vif_driver = {

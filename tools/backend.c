@@ -144,10 +144,10 @@ static void on_lost(void *arg, uint32_t events)
 {
 	struct backend *b = arg;
 
-	if (hv_keeps_devices(b->hv))
+	if (strcmp(hv_platform(b->hv), "xen") == 0)
 		log_error("xenstored is gone; devices stay connected, start xenstored and then %s again", b->program);
 	else
-		log_error("sluiced is gone; closing all devices");
+		log_error("sluiced is gone, and all guests with it; ending");
 	b->is_lost = true;
 	loop_stop(b->loop);
 }

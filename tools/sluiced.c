@@ -22,7 +22,11 @@ struct arguments {
 	const char *run_dir;
 	int ready_fd; /* -1: nobody waits */
 	unsigned max_domains;
+	unsigned keep_s;
 };
+
+#define DEFAULT_KEEP_S 30u
+#define MAX_KEEP_S 86400u
 
 static const char usage[] =
 	"Usage: sluiced [options]\n"
@@ -30,6 +34,7 @@ static const char usage[] =
 	"\n"
 	"  --run-dir DIR      sockets, lock and logs (default: $SLUICE_RUN_DIR, else " LOCAL_DEFAULT_RUN_DIR ")\n"
 	"  --max-domains N    how many guests there can be at a time (default 4096)\n"
+	"  --keep-devices N   how many seconds devices wait for their back end to be started again (default 30; 0: not at all)\n"
 	"  --ready-fd N       write a newline to this file descriptor once it serves\n"
 	"  -h, --help         this text\n"
 	"  -V, --version      the version\n";
@@ -52,8 +57,9 @@ static int parse(int argc, char **argv, struct arguments *args)
 {
 	static const struct option options[] = {
 		{"run-dir", required_argument, NULL, 'r'},  {"max-domains", required_argument, NULL, 'm'},
-		{"ready-fd", required_argument, NULL, 'f'}, {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},        {NULL, 0, NULL, 0},
+		{"ready-fd", required_argument, NULL, 'f'}, {"keep-devices", required_argument, NULL, 'k'},
+		{"help", no_argument, NULL, 'h'},           {"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
 	};
 	unsigned number;
 	int opt;
@@ -66,6 +72,12 @@ static int parse(int argc, char **argv, struct arguments *args)
 		case 'm':
 			if (!parse_number(optarg, 1, DOMID_FIRST_RESERVED - 1, &args->max_domains)) {
 				log_error("--max-domains %s: give a number from 1 to %u", optarg, DOMID_FIRST_RESERVED - 1);
+				return 1;
+			}
+			break;
+		case 'k':
+			if (!parse_number(optarg, 0, MAX_KEEP_S, &args->keep_s)) {
+				log_error("--keep-devices %s: give a number of seconds from 0 to %u", optarg, MAX_KEEP_S);
 				return 1;
 			}
 			break;
@@ -163,7 +175,8 @@ static void say_ready(int fd)
 
 static int serve(struct loop *loop, const struct arguments *args)
 {
-	const struct core_options options = {.run_dir = args->run_dir, .max_domains = args->max_domains};
+	const struct core_options options = {.run_dir = args->run_dir, .max_domains = args->max_domains,
+					     .keep_ms = args->keep_s * 1000};
 	struct core *core;
 	int err;
 
@@ -186,7 +199,7 @@ static int serve(struct loop *loop, const struct arguments *args)
 
 int main(int argc, char **argv)
 {
-	struct arguments args = {.run_dir = getenv("SLUICE_RUN_DIR"), .ready_fd = -1};
+	struct arguments args = {.run_dir = getenv("SLUICE_RUN_DIR"), .ready_fd = -1, .keep_s = DEFAULT_KEEP_S};
 	char lock_path[512];
 	struct loop *loop;
 	int err, lock_fd;

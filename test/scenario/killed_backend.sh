@@ -1,30 +1,98 @@
 #!/bin/bash
-# A back end is killed under load: sluiced goes on, the guest is not harmed beyond its device, a new back end serves new guests.
+# A back end is killed under load and started again: its guests see a pause, and nothing is lost or harmed. One that does not come
+# back in time: sluiced goes on, the guests learn that their devices are gone, a new back end serves new guests.
 . "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
 scenario_begin sluiced sluice-blkback sluice-netback
-sluiced_pid=${system_pids[0]}
+netback_log=$system_dir/log/sluice-netback.log
 
 truncate -s 16M "$system_dir/a.img" "$system_dir/b.img"
+# load NAME QUEUES: it writes its disk for as long as it lives.
 load() {
-	sluice create -q examples/blk-bench.cfg "$guest_kernel" 'name="load"' "extra=\"blk-bench xvda randwrite 4096 32 600 $1\"" \
-		"disk=['format=raw,vdev=xvda,access=rw,target=$system_dir/a.img']"
+	sluice create -q examples/blk-bench.cfg "$guest_kernel" "name=\"$1\"" "extra=\"blk-bench xvda randwrite 4096 32 600 $2\"" \
+		"disk=['format=raw,vdev=xvda,access=rw,target=$system_dir/a.img']" || fail "a guest under load"
+	system_until 10 is_connected vbd "$1" 51712 || fail "its disk connects"
 }
+
+# ---- started again in time ----------------------------------------------------------------------------------------------
+
+load again "--queues 3"
+for signal in KILL KILL TERM; do
+	system_stop sluice-blkback $signal
+	is_connected vbd again 51712 || fail "the disk stays connected after SIG$signal"
+	system_start sluice-blkback || fail "a new sluice-blkback starts"
+done
+[ "$(grep -c "vbd [0-9]*/51712: connected, 3 queues.*, taken over" "$system_dir/log/sluice-blkback.log")" -eq 3 ] || fail "three take-overs"
+moves() {
+	local before
+	before=$(stat -c %y "$system_dir/a.img")
+	sleep .2
+	[ "$(stat -c %y "$system_dir/a.img")" != "$before" ]
+}
+system_until 5 moves || fail "the guest writes on"
+[ -s "$(guest_log again)" ] && grep -i "closed\|error" "$(guest_log again)" && fail "the guest noticed"
+sluice destroy again
+holds "a guest under load whose disk has three queues notices nothing of two kills and a stop"
+
+can_tap() { [ -c /dev/net/tun ] && command -v curl nsenter python3 >/dev/null; }
+tap_pid=()
+start_tap() {
+	printf 'name="t%s"\nkernel=""\nmemory=32\nvif=["mac=00:16:3e:00:00:0%s"]\n' "$1" "$1" >"$system_dir/t$1.cfg"
+	sluice create -q "$system_dir/t$1.cfg" || fail "guest $1"
+	"$SLUICE_BUILD/tools/sluice-guest" --attach "t$1" --run-dir "$system_run_dir" tap 0 --address "10.9.0.$1/24" >"$system_dir/log/tap$1.log" 2>&1 &
+	tap_pid[$1]=$!
+	system_until 10 grep -q '^ready' "$system_dir/log/tap$1.log" || fail "tap $1 is ready"
+}
+if can_tap; then
+	start_tap 1
+	start_tap 2
+	mkdir "$system_dir/www"
+	head -c 64M /dev/urandom >"$system_dir/www/file"
+	nsenter --net="/proc/${tap_pid[1]}/ns/net" python3 -m http.server 8000 --directory "$system_dir/www" >/dev/null 2>&1 &
+	system_pids+=($!) system_names+=(http)
+	answers() { nsenter --net="/proc/${tap_pid[2]}/ns/net" curl -s -o /dev/null --max-time 1 http://10.9.0.1:8000/; }
+	system_until 10 answers || fail "the web server answers"
+	# Slower than the path is, so that the kills come in the middle.
+	nsenter --net="/proc/${tap_pid[2]}/ns/net" curl -s --limit-rate 16M --max-time 60 -o "$system_dir/got" http://10.9.0.1:8000/file &
+	transfer=$!
+	kills=0
+	while kill -0 $transfer 2>/dev/null && [ $kills -lt 6 ]; do
+		sleep "0.$((RANDOM % 40 + 10))"
+		system_stop sluice-netback "$([ $kills -eq 3 ] && echo TERM || echo KILL)"
+		system_start sluice-netback || fail "a new sluice-netback starts"
+		kills=$((kills + 1))
+	done
+	wait $transfer || fail "the transfer ends well after $kills restarts: $(tail -n 5 "$system_dir"/log/tap?.log)"
+	cmp "$system_dir/got" "$system_dir/www/file" || fail "the file arrived whole"
+	[ "$kills" -ge 4 ] || fail "the transfer was over after $kills restarts"
+	[ "$(grep -c "taken over" "$netback_log")" -eq $((kills * 2)) ] || fail "each vif is taken over each time"
+	system_stop http
+	for n in 1 2; do
+		is_connected vif "t$n" 0 || fail "guest $n is connected"
+		sluice shutdown "t$n" >/dev/null
+		wait "${tap_pid[n]}" || fail "tap $n ends well"
+	done
+	holds "a file crosses two guests' interfaces whole while their back end is killed or stopped $kills times"
+fi
+system_stop sluice-netback
+system_stop sluice-blkback
+expect_nothing_left "after the guests that saw a pause"
+
+# ---- not started again in time ------------------------------------------------------------------------------------------
+
+system_stop sluiced || fail "sluiced ends well"
+system_start sluiced --keep-devices 1 && sluiced_pid=$system_pid || fail "sluiced"
+system_start sluice-blkback && system_start sluice-netback || fail "the back ends"
 # With several queues the event channels are the queues', not the device's.
-load "--queues 3" || fail "a guest under load"
-system_until 10 is_connected vbd load 51712 || fail "its disk connects"
-system_stop sluice-blkback KILL
-system_until 10 is_gone load || fail "the guest with three queues learns that its disk is gone, and ends"
-holds "a guest whose disk has three queues learns that its back end was killed"
-system_start sluice-blkback || fail "a new sluice-blkback starts"
-load "" || fail "a guest under load"
-system_until 10 is_connected vbd load 51712 || fail "its disk connects"
+load load "--queues 3"
 system_stop sluice-blkback KILL
 sluice list >/dev/null || fail "sluiced goes on"
 kill -0 "$sluiced_pid" || fail "sluiced lives"
-holds "sluiced goes on after its block back end was killed"
-system_until 10 is_gone load || fail "the guest learns that its disk is gone, and ends"
+grep -q "the back end process [0-9]* is gone; 1 device stays connected for 1.0 s, for the next one" "$system_dir/log/sluiced.log" ||
+	fail "sluiced says what it does"
+system_until 10 is_gone load || fail "the guest with three queues learns that its disk is gone, and ends"
+grep -q "no back end came for its vbd 51712; the device is closed" "$system_dir/log/sluiced.log" || fail "sluiced says what it did"
 grep -q "xvda" "$(guest_log load)" || fail "the guest says which disk went: $(tail -n 3 "$(guest_log load)")"
-holds "a guest learns that its back end was killed, says so and ends"
+holds "a guest whose back end does not come back learns of it, says so and ends"
 system_start sluice-blkback || fail "a new sluice-blkback starts"
 sluice create -q -F examples/idle.cfg "$guest_kernel" 'name="next"' "vif=[]" 'memory=64' 'extra="blk-verify xvda 4"' \
 	"disk=['format=raw,vdev=xvda,access=rw,target=$system_dir/b.img']" >/dev/null || fail "a new guest: $(tail -n 3 "$(guest_log next)")"

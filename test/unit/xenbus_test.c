@@ -70,6 +70,7 @@ static const struct xenbus_driver driver = {
 static int start(void **state)
 {
 	box_start(&box);
+	box.dom0->keeps_devices = false; /* but for the test of that */
 	log_init("test", LOG_LEVEL_ERROR - 1);
 	nr_devices = nr_offers = nr_connects = nr_takeovers = 0;
 	probe_err = 0;
