@@ -38,11 +38,11 @@ void ctrl_note_write(struct ctrl *c, const struct xen_netif_ctrl_response *rsp)
 static void restage(struct ctrl *c, unsigned queue, const struct ctrl_state *s)
 {
 	struct xen_netif_gref list[STAGE_MAX];
+	const struct ctrl_staged *from = s->staged + queue * STAGE_MAX;
 	uint32_t nr = s->nr_staged[queue] <= STAGE_MAX ? s->nr_staged[queue] : 0;
 
 	for (uint32_t i = 0; i < nr; i++)
-		list[i] = (struct xen_netif_gref){.ref = s->staged[queue * STAGE_MAX + i].ref,
-						  .flags = s->staged[queue * STAGE_MAX + i].is_readonly ? XEN_NETIF_CTRLF_GREF_readonly : 0};
+		list[i] = (struct xen_netif_gref){.ref = from[i].ref, .flags = from[i].is_readonly ? XEN_NETIF_CTRLF_GREF_readonly : 0};
 	if (!nr || ctrl_stage(c, queue, list, nr) == 0)
 		return;
 	for (uint32_t i = 0; i < nr; i++)
