@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 
 #include "hv/log.h"
+#include "netback/link.h"
 #include "netback/netback_priv.h"
 #include "netback/pmd.h"
 #include "netback/vif_keys.h"
@@ -52,6 +53,24 @@ static int bridge_check(struct handshake *h, struct device *d)
 	return -ENODEV;
 }
 
+/* The toolstack's wish, 0: it has none. */
+static unsigned mtu_read(struct handshake *h)
+{
+	uint64_t mtu = 0;
+
+	store_client_read_uint(h->store, STORE_NO_TX, &mtu, "%s/mtu", h->own_path);
+	return mtu <= UINT16_MAX ? (unsigned)mtu : 0;
+}
+
+/* As Xen's scripts do: the guest learns what its Linux bridge carries. A back end that may not write there has not said it. */
+static void mtu_tell(struct handshake *h, const struct device *d)
+{
+	unsigned mtu = d->linux_bridge[0] ? tap_mtu_of(d->linux_bridge) : 0;
+
+	if (mtu)
+		store_client_printf(h->store, STORE_NO_TX, h->other_path, "mtu", "%u", mtu);
+}
+
 static int connect_offer(struct handshake *h)
 {
 	struct device *d = h->priv;
@@ -59,7 +78,10 @@ static int connect_offer(struct handshake *h)
 
 	d->handshake = h;
 	err = bridge_check(h, d);
-	return err ? err : vif_keys_offer(h, d->nb->opt.max_queues);
+	err = err ? err : vif_keys_offer(h, d->nb->opt.max_queues);
+	if (!err && !mtu_read(h))
+		mtu_tell(h, d);
+	return err;
 }
 
 /* As an ethdev if DPDK has a place for it, else by its burst functions alone. */
@@ -128,14 +150,12 @@ static int device_tap_open(struct device *d, struct handshake *h)
 {
 	char name[64], why[NETBACK_WHY_BYTES];
 	struct tap_options opt = {.name = name, .bridge = d->linux_bridge};
-	uint64_t mtu = 0;
 	int err;
 
 	if (!d->linux_bridge[0])
 		return 0;
 	tap_name(h, d, name, sizeof(name));
-	store_client_read_uint(h->store, STORE_NO_TX, &mtu, "%s/mtu", h->own_path);
-	opt.mtu = mtu <= UINT16_MAX ? (unsigned)mtu : 0;
+	opt.mtu = mtu_read(h);
 	err = tap_open(&opt, d->nb->pools.pool, &d->tap, why, sizeof(why));
 	if (err) {
 		handshake_fail(h, "%s", why);
@@ -150,14 +170,17 @@ static int device_tap_open(struct device *d, struct handshake *h)
 		handshake_fail(h, "interface %s cannot be served: %s", name, strerror(-err));
 		tap_close(d->tap);
 		d->tap = NULL;
+		return err;
 	}
-	return err;
+	link_begin(d);
+	return 0;
 }
 
 static void device_tap_close(struct device *d)
 {
 	if (!d->tap)
 		return;
+	link_end(d);
 	worker_detach(d->nb->worker, &d->tap_worker_port);
 	tap_close(d->tap);
 	d->tap = NULL;
@@ -338,6 +361,17 @@ static void connect_changed(struct handshake *h, const char *key)
 		store_relaxed(&d->port.mcast->is_on, vif_keys_want_mcast(h));
 }
 
+static void connect_own_changed(struct handshake *h, const char *key)
+{
+	struct device *d = h->priv;
+	unsigned mtu;
+
+	if (strcmp(key, "mtu") || !d->tap || (mtu = mtu_read(h)) == 0)
+		return;
+	if (tap_set_mtu(d->tap, mtu))
+		log_warn("%s: interface %s does not take an MTU of %u", d->vif.name, d->tap->name, mtu);
+}
+
 /* ---- devices ---------------------------------------------------------------------------------------------------- */
 
 static void mac_read(struct netback *nb, const char *path, struct rte_ether_addr *mac)
@@ -396,6 +430,7 @@ const struct xenbus_driver connect_driver = {
 			.connect = connect_connect,
 			.disconnect = connect_disconnect,
 			.changed = connect_changed,
+			.own_changed = connect_own_changed,
 		},
 	.probe = connect_probe,
 	.remove = connect_remove,

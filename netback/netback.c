@@ -22,6 +22,7 @@
 
 #include "hv/log.h"
 #include "netback/eal.h"
+#include "netback/link.h"
 #include "netback/netback_priv.h"
 #include "netback/pmd.h"
 
@@ -70,7 +71,7 @@ static enum vif_fault device_fault(const struct device *d)
 	return VIF_FAULT_NONE;
 }
 
-/* Some vif broke the protocol: the worker has let it be, its device closes with the reason. */
+/* Some vif broke the protocol: the worker has let it be, its device closes with the reason. Or its guest stalls, or goes on. */
 static void on_fault(void *arg, uint32_t events)
 {
 	struct netback *nb = arg;
@@ -85,6 +86,8 @@ static void on_fault(void *arg, uint32_t events)
 		next = TAILQ_NEXT(d, all);
 		if (fault != VIF_FAULT_NONE && !d->handshake->failed)
 			handshake_fail(d->handshake, "%s", vif_fault_text(fault));
+		else
+			link_look(d);
 	}
 }
 
@@ -350,6 +353,7 @@ void netback_destroy(struct netback *nb)
 	loop_remove(nb->fault_source);
 	if (nb->xenbus)
 		xenbus_destroy(nb->xenbus);
+	link_finish(nb);
 	ports_close(nb);
 	loop_remove(nb->linger_timer);
 	lingering_finish(nb);

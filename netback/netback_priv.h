@@ -16,6 +16,13 @@
 #include "netback/vif_port.h"
 #include "netback/worker.h"
 
+/* link.c's. */
+struct link {
+	bool is_shown; /* the guest was told that the cable is in */
+	bool is_cut;   /* Linux was told that it is out */
+	struct loop_source *stall_timer; /* the guest takes nothing, since when it began */
+};
+
 /* A vif of the store: xenbus's priv. */
 struct device {
 	struct netback *nb;
@@ -33,6 +40,7 @@ struct device {
 	char linux_bridge[IFNAMSIZ]; /* "": the back end's own */
 	struct tap *tap;           /* when its bridge is Linux's: joined to this vif alone */
 	struct worker_port tap_worker_port;
+	struct link link;          /* while there is a tap */
 	TAILQ_ENTRY(device) all;
 };
 
@@ -59,6 +67,8 @@ struct netback {
 	struct capture_server *capture_server; /* NULL: no captures can be asked for */
 	struct loop_source *limits_source; /* watch events of own directories' rates */
 	struct loop_source *xenbus_source, *fault_source, *linger_timer;
+	struct loop_source *link_source; /* news of Linux's interfaces, from link_fd; NULL: not asked for yet */
+	int link_fd;
 	unsigned nr_ports;
 	struct netback_port ports[NETBACK_MAX_PORTS];
 	TAILQ_HEAD(, device) devices;

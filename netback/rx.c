@@ -220,6 +220,13 @@ static void rx_flush(struct vif_queue *q, struct rx_batch *b)
 	b->nr_rsp = b->nr_copy = b->packets = b->bytes = 0;
 }
 
+/* The control thread is told, too. */
+static void rx_set_stalled(struct vif_queue *q, bool is_stalled)
+{
+	store_relaxed(&q->rx.is_stalled, is_stalled);
+	*q->any_fault = true;
+}
+
 /* Are there that many buffers? Looks at the ring only when the last look does not suffice. */
 static bool rx_has_requests(struct vif_queue *q, struct rx_batch *b, uint32_t slots)
 {
@@ -235,7 +242,8 @@ static bool rx_has_requests(struct vif_queue *q, struct rx_batch *b, uint32_t sl
 	b->avail = (uint32_t)n;
 	if (b->avail < slots)
 		return false;
-	q->rx.is_stalled = false;
+	if (unlikely(q->rx.is_stalled))
+		rx_set_stalled(q, false);
 	return true;
 }
 
@@ -311,6 +319,8 @@ void vif_rx_retry(struct vif_queue *q)
 	struct rx_batch b = {0};
 	unsigned nr = 0;
 
+	if (rx->is_stalled && !rx_has_requests(q, &b, rx->wanted))
+		return; /* nothing waits while it stalls */
 	while (rx->nr_held && !q->fault && rx_packet(q, &b, rx->held[rx->held_at]))
 		done[nr++] = rx_unhold(rx);
 	rx_finish(q, &b);
@@ -320,17 +330,17 @@ void vif_rx_retry(struct vif_queue *q)
 	} else if (rx->nr_held && rte_rdtsc() - rx->held_tsc > q->patience_tsc) {
 		/* Drained: others' pages are among what waits. Nothing waits again until the guest posts buffers. */
 		count_add(&q->stats->rx_drop_stalled, rx->nr_held);
-		rx->is_stalled = true;
+		rx_set_stalled(q, true);
 		vif_rx_drop_held(q);
 	}
 }
 
 bool vif_rx_arm(struct vif_queue *q)
 {
-	if (q->rx.nr_held == 0)
+	if (!vif_rx_is_waiting(q))
 		return false;
 	vif_rx_retry(q);
-	if (q->rx.nr_held == 0 || q->fault)
+	if (!vif_rx_is_waiting(q) || q->fault)
 		return false;
 	/* To be woken when the first that waits has room, not before. */
 	ring_arm(&q->rx.ring.sh->head.req_event, q->rx.ring.req_cons + q->rx.wanted - 1u);

@@ -29,22 +29,6 @@ static struct ifreq request(const char *name)
 	return ifr;
 }
 
-/* Not by /sys, which may be another network namespace's. */
-bool tap_is_bridge(const char *name)
-{
-	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
-	struct ifreq ifr = request(name);
-	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool is_bridge;
-
-	if (sock < 0)
-		return false;
-	ifr.ifr_data = (void *)&info;
-	is_bridge = strlen(name) < IFNAMSIZ && ioctl(sock, SIOCETHTOOL, &ifr) == 0 && strcmp(info.driver, "bridge") == 0;
-	close(sock);
-	return is_bridge;
-}
-
 static const char *reason(int err)
 {
 	switch (-err) {
@@ -79,19 +63,59 @@ static int open_interface(struct tap *t)
 	    ioctl(t->fd, TUNSETOFFLOAD, offloads) < 0)
 		return -errno;
 	strcpy(t->name, ifr.ifr_name);
+	t->ifindex = (int)if_nametoindex(t->name);
 	return 0;
 }
 
-static int set_mtu(int sock, const struct tap *t, const struct tap_options *opt)
+/* One ioctl on whatever socket; 0 or -errno. */
+static int on_interface(unsigned long what, struct ifreq *ifr)
 {
-	struct ifreq ifr = request(opt->bridge ? opt->bridge : t->name);
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
 
-	if (opt->mtu)
-		ifr.ifr_mtu = (int)opt->mtu;
-	else if (!opt->bridge || ioctl(sock, SIOCGIFMTU, &ifr) < 0)
-		return 0;
-	strcpy(ifr.ifr_name, t->name);
-	return ioctl(sock, SIOCSIFMTU, &ifr) < 0 ? -errno : 0;
+	if (sock < 0)
+		return -errno;
+	err = ioctl(sock, what, ifr) < 0 ? -errno : 0;
+	close(sock);
+	return err;
+}
+
+/* Not by /sys, which may be another network namespace's. */
+bool tap_is_bridge(const char *name)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ifreq ifr = request(name);
+
+	ifr.ifr_data = (void *)&info;
+	return strlen(name) < IFNAMSIZ && on_interface(SIOCETHTOOL, &ifr) == 0 && strcmp(info.driver, "bridge") == 0;
+}
+
+unsigned tap_mtu_of(const char *name)
+{
+	struct ifreq ifr = request(name);
+
+	return on_interface(SIOCGIFMTU, &ifr) ? 0 : (unsigned)ifr.ifr_mtu;
+}
+
+int tap_set_mtu(struct tap *t, unsigned mtu)
+{
+	struct ifreq ifr = request(t->name);
+
+	ifr.ifr_mtu = (int)mtu;
+	return on_interface(SIOCSIFMTU, &ifr);
+}
+
+bool tap_is_up(const struct tap *t)
+{
+	struct ifreq ifr = request(t->name);
+
+	return on_interface(SIOCGIFFLAGS, &ifr) == 0 && ifr.ifr_flags & IFF_UP;
+}
+
+void tap_set_carrier(struct tap *t, bool is_in)
+{
+	int value = is_in;
+
+	ioctl(t->fd, TUNSETCARRIER, &value);
 }
 
 static int plug_in(int sock, const struct tap *t, const char *bridge)
@@ -104,7 +128,7 @@ static int plug_in(int sock, const struct tap *t, const char *bridge)
 	if (ioctl(sock, SIOCSIFHWADDR, &ifr) < 0)
 		return -errno;
 	ifr = request(bridge);
-	ifr.ifr_ifindex = (int)if_nametoindex(t->name);
+	ifr.ifr_ifindex = t->ifindex;
 	return ioctl(sock, SIOCBRADDIF, &ifr) < 0 ? -errno : 0;
 }
 
@@ -120,15 +144,17 @@ static int bring_up(int sock, const struct tap *t, bool is_plugged)
 	return ioctl(sock, SIOCSIFFLAGS, &ifr) < 0 ? -errno : 0;
 }
 
-static int set_up(const struct tap *t, const struct tap_options *opt, char *why, size_t why_size)
+static int set_up(struct tap *t, const struct tap_options *opt, char *why, size_t why_size)
 {
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+	unsigned mtu;
 
 	if (sock < 0)
 		return -errno;
-	err = set_mtu(sock, t, opt);
+	mtu = opt->mtu ? opt->mtu : opt->bridge ? tap_mtu_of(opt->bridge) : 0;
+	err = mtu ? tap_set_mtu(t, mtu) : 0;
 	if (err)
-		snprintf(why, why_size, "interface %s does not take an MTU of %u", t->name, opt->mtu);
+		snprintf(why, why_size, "interface %s does not take an MTU of %u", t->name, mtu);
 	if (!err && opt->bridge) {
 		err = plug_in(sock, t, opt->bridge);
 		if (err)

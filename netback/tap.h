@@ -37,6 +37,7 @@ struct tap_stats {
 
 struct tap {
 	char name[IFNAMSIZ];
+	int ifindex;
 	int fd;
 	struct rte_mempool *pool;
 	struct rte_mbuf *part[TAP_MAX_PARTS]; /* empty; nr_parts of them */
@@ -48,8 +49,16 @@ struct tap {
 int tap_open(const struct tap_options *opt, struct rte_mempool *pool, struct tap **out, char *why, size_t why_size);
 /* Takes NULL. */
 void tap_close(struct tap *t);
+/* Is it up, as ip link set says? */
+bool tap_is_up(const struct tap *t);
+/* Cable in or out, as Linux sees it. */
+void tap_set_carrier(struct tap *t, bool is_in);
+/* -errno: Linux does not take it. */
+int tap_set_mtu(struct tap *t, unsigned mtu);
 /* Is there a Linux bridge of that name? */
 bool tap_is_bridge(const char *name);
+/* An interface's MTU, 0: there is none. */
+unsigned tap_mtu_of(const char *name);
 
 /* ---- hot -------------------------------------------------------------------------------------------------------- */
 

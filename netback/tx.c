@@ -484,7 +484,7 @@ uint16_t vif_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 
 	if (unlikely(q->fault))
 		return 0;
-	if (unlikely(q->rx.nr_held))
+	if (unlikely(vif_rx_is_waiting(q)))
 		vif_rx_retry(q);
 	tx_finish(q);
 	if (unlikely(!tx_take(q)))

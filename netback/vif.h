@@ -136,7 +136,7 @@ struct vif_rx {
 	uint16_t copy_packet[VIF_OPS]; /* where a copy's packet begins in the journal's rsp[] */
 	uint16_t held_at, nr_held;     /* of held[] */
 	uint16_t wanted;               /* requests that the first of them needs */
-	bool is_stalled;               /* the last that waited did so in vain */
+	bool is_stalled;               /* the last that waited did so in vain; read by the control thread */
 	uint32_t held_bytes;
 	uint64_t held_tsc; /* when one last found room, or began to wait */
 	struct rte_mbuf *held[VIF_RX_HELD];
@@ -157,7 +157,7 @@ struct vif_queue {
 	uint32_t max_frame;      /* what the guest can take */
 	unsigned caps;           /* OFFLOAD_*: what the guest takes as it is */
 	enum vif_fault fault;    /* set once by the worker, read by the control thread */
-	bool *any_fault;         /* the worker's: some queue of its has failed */
+	bool *any_fault;         /* the worker's: some queue of its has failed, stalls, or goes on */
 	struct mcast *mcast;     /* one list for all queues of the vif; not touched once detached */
 	struct stage *stage;     /* pages kept mapped; NULL: none */
 	bool wants_hash;         /* the guest asked for hashes and is told them */
@@ -240,6 +240,11 @@ static inline bool vif_must_be_looked_at(const struct vif_queue *q)
 }
 /* Packets that wait for the guest's buffers: those that have room go; all go when they waited too long. */
 void vif_rx_retry(struct vif_queue *q);
+/* Packets wait, or did so in vain. */
+static inline bool vif_rx_is_waiting(const struct vif_queue *q)
+{
+	return q->rx.nr_held || q->rx.is_stalled;
+}
 /* Asks to be woken when there is room; true: there is already. Part of vif_arm. */
 bool vif_rx_arm(struct vif_queue *q);
 void vif_rx_drop_held(struct vif_queue *q);
@@ -248,11 +253,11 @@ void vif_tx_finish(struct vif_queue *q);
 /* All that vif_tx_burst does but taking packets. */
 static inline void vif_tend(struct vif_queue *q)
 {
-	if (q->rx.nr_held)
+	if (vif_rx_is_waiting(q))
 		vif_rx_retry(q);
 	vif_tx_finish(q);
 }
-/* The first thing the worker does with a queue. any_fault becomes true when the queue fails. */
+/* The first thing the worker does with a queue. any_fault becomes true when the queue fails, stalls, or goes on. */
 void vif_attach(struct vif_queue *q, bool *any_fault);
 /* The last thing the worker does with a queue: from now on packets come back through the ring of done slots alone. */
 void vif_detach(struct vif_queue *q);

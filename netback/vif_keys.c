@@ -13,6 +13,7 @@ static const struct {
 	const char *key;
 	unsigned value;
 } offered[] = {
+	{"carrier", 1},
 	{"feature-rx-copy", 1},
 	{"feature-rx-flip", 0},
 	{"feature-sg", 1},

@@ -8,7 +8,7 @@ if [ -z "$PORTS_OWN_NET" ]; then
 	PORTS_OWN_NET=1 exec unshare -n bash "$0" "$@"
 fi
 . "$SLUICE_SOURCE/test/lib/scenario.sh" || exit 1
-scenario_requires ip python3
+scenario_requires ip ping python3 xenstore-write
 scenario_begin sluiced sluice-blkback
 [ -x "$SLUICE_BUILD/tools/sluice-netback" ] || skip "sluice-netback is not built here"
 [ -c /dev/net/tun ] || skip "no /dev/net/tun here"
@@ -131,6 +131,42 @@ holds "a guest's frames reach a Linux bridge through a tap of its own"
 unplugged() { ! ip link show guest0 >/dev/null 2>&1; }
 system_until 10 unplugged || fail "the tap goes with its vif"
 holds "the tap goes with its vif"
+
+# ---- the cable of a guest on a Linux bridge: each end is told of the other
+printf 'name="cabled"\nkernel=""\nmemory=32\nvif=["bridge=lxbr,vifname=guest1"]\n' >"$system_dir/cabled.cfg"
+sluice create -q "$system_dir/cabled.cfg" || fail "a guest"
+: >"$system_dir/log/cabled.log"
+"$SLUICE_BUILD/tools/sluice-guest" --attach cabled --run-dir "$system_run_dir" tap 0 --address 10.8.0.2/24 >"$system_dir/log/cabled.log" 2>&1 &
+cabled=$!
+system_until 10 grep -q '^ready' "$system_dir/log/cabled.log" || fail "the guest is ready"
+ip addr add 10.8.0.1/24 dev lxbr
+answers() { ping -c 1 -W 1 10.8.0.2 >/dev/null 2>&1; }
+system_until 10 answers || fail "the guest answers through the Linux bridge"
+[ "$(ip -o link show guest1 | sed 's/.* mtu \([0-9]*\).*/\1/')" -eq 1500 ] || fail "guest1 has the vif's MTU"
+back=/local/domain/0/backend/vif/$(sluice domid cabled)/0
+xenstore-write "$back/mtu" 4000 || fail "the toolstack writes another MTU"
+has_mtu() { ip -o link show guest1 | grep -q ' mtu 4000 '; }
+system_until 10 has_mtu || fail "another MTU is in force at once"
+holds "an interface has the MTU that the store says, when it is made and when it changes"
+
+ip link set guest1 down
+system_until 10 grep -q "cable of the vif is out" "$system_dir/log/cabled.log" || fail "the guest learns that its interface is down"
+ip link set guest1 up
+system_until 10 grep -q "cable of the vif is in" "$system_dir/log/cabled.log" || fail "the guest learns that its interface is up"
+system_until 10 answers || fail "the guest answers again"
+holds "a guest learns that its interface was set down, and up again"
+
+kill -STOP "$cabled"
+ping -q -f -c 2000 -s 1400 10.8.0.2 -W 1 >/dev/null 2>&1
+has_no_carrier() { ip link show guest1 | grep -q NO-CARRIER; }
+is_plugged() { ! has_no_carrier; }
+system_until 10 has_no_carrier || fail "a guest that takes nothing has no carrier"
+kill -CONT "$cabled"
+system_until 10 is_plugged || fail "a guest that takes packets again has its carrier back"
+system_until 10 answers || fail "the guest answers after its stall"
+holds "a guest that stops taking packets loses its carrier, until it goes on"
+sluice shutdown cabled >/dev/null || fail "the guest is shut down"
+wait "$cabled" || fail "the guest ends well"
 
 ip link add taken0 type dummy 2>/dev/null || ip link add taken0 type bridge
 sluice create -q -F examples/pcap-send.cfg "$guest_kernel" "vif=['bridge=lxbr,vifname=taken0']" \

@@ -379,6 +379,27 @@ static void a_guest_that_stops_taking_costs_bounded_memory_and_recovers(void **s
 	assert_int_equal(vif_box_in_use(), 0);
 }
 
+static void a_guest_that_stalled_and_posts_is_noticed_without_a_packet_for_it(void **state)
+{
+	struct rte_mbuf *m = vif_box_packet(10000, 2000, 0);
+
+	vif_box_init_features(&box, &(struct vif_features){.sg = true, .rx_notify = true});
+	vif_rx_burst(box.queue, &m, 1);
+	box.queue->patience_tsc = 0; /* time passes */
+	vif_arm(box.queue);
+	assert_true(box.queue->rx.is_stalled && box.any_fault);
+	box.any_fault = false;
+	vif_box_post(&box, 0, 2); /* one too few for what it was offered last */
+	assert_false(vif_arm(box.queue));
+	assert_true(box.queue->rx.is_stalled && !box.any_fault);
+	netif_rxr_front_push(&box.rx); /* nothing new: no event */
+	netif_rxr_front_put(&box.rx, &(struct netif_rx_request){.id = 2, .gref = box.ref[2]});
+	assert_true(netif_rxr_front_push(&box.rx)); /* the third one is an event */
+	assert_int_equal(vif_tx_burst(box.queue, &m, 1), 0);
+	assert_true(!box.queue->rx.is_stalled && box.any_fault);
+	vif_box_finish(&box);
+}
+
 static void large_packets_that_wait_are_bounded_in_bytes(void **state)
 {
 	struct rte_mbuf *m;
@@ -473,6 +494,7 @@ int main(void)
 		cmocka_unit_test(a_guest_without_scatter_gather_gets_no_packet_longer_than_a_page),
 		cmocka_unit_test(packets_wait_for_a_guest_that_says_when_it_posts_buffers),
 		cmocka_unit_test(a_guest_that_stops_taking_costs_bounded_memory_and_recovers),
+		cmocka_unit_test(a_guest_that_stalled_and_posts_is_noticed_without_a_packet_for_it),
 		cmocka_unit_test(large_packets_that_wait_are_bounded_in_bytes),
 		cmocka_unit_test(where_maps_are_dear_a_burst_is_one_batch_of_copies_and_no_map),
 		cmocka_unit_test(a_back_end_that_starts_again_goes_on_where_the_last_one_stopped),
