@@ -137,6 +137,30 @@ unsigned grant_map_revoke_slot(const struct grant_peer *peer, unsigned slot, gra
 	return nr_left;
 }
 
+unsigned grant_handles_take(struct grant_maptrack *mt, grant_handle_t handles[], unsigned nr)
+{
+	return free_stack_pop_many(&mt->handles, handles, nr);
+}
+
+void grant_handles_give(struct grant_maptrack *mt, const grant_handle_t handles[], unsigned nr)
+{
+	free_stack_push_many(&mt->handles, handles, nr);
+}
+
+int16_t grant_map_as(struct grant_maptrack *mt, const struct grant_peer *peer, grant_ref_t ref, bool readonly, void **page,
+		     grant_handle_t handle)
+{
+	struct maptrack_entry *e = &mt->entry[handle];
+	int16_t status = grant_pin(peer, ref, readonly, page);
+
+	if (status != GNTST_okay)
+		return status;
+	e->active = peer->active;
+	e->ref = ref;
+	store_release(&e->state, readonly ? MAPTRACK_READ : MAPTRACK_WRITE); /* pairs with grant_unmap_only */
+	return GNTST_okay;
+}
+
 int16_t grant_map(struct grant_maptrack *mt, const struct grant_peer *peer, grant_ref_t ref, bool readonly, void **page,
 		  grant_handle_t *handle)
 {
@@ -145,19 +169,15 @@ int16_t grant_map(struct grant_maptrack *mt, const struct grant_peer *peer, gran
 
 	if (n == FREE_STACK_NONE)
 		return GNTST_no_space;
-	status = grant_pin(peer, ref, readonly, page);
-	if (status != GNTST_okay) {
+	status = grant_map_as(mt, peer, ref, readonly, page, n);
+	if (status == GNTST_okay)
+		*handle = n;
+	else
 		free_stack_push(&mt->handles, n);
-		return status;
-	}
-	mt->entry[n].active = peer->active;
-	mt->entry[n].ref = ref;
-	store_release(&mt->entry[n].state, readonly ? MAPTRACK_READ : MAPTRACK_WRITE); /* pairs with grant_unmap */
-	*handle = n;
-	return GNTST_okay;
+	return status;
 }
 
-int16_t grant_unmap(struct grant_maptrack *mt, const struct grant_peer *peer, grant_handle_t handle)
+int16_t grant_unmap_only(struct grant_maptrack *mt, const struct grant_peer *peer, grant_handle_t handle)
 {
 	struct maptrack_entry *e;
 	grant_ref_t ref;
@@ -166,13 +186,21 @@ int16_t grant_unmap(struct grant_maptrack *mt, const struct grant_peer *peer, gr
 	if (handle >= mt->handles.limit)
 		return GNTST_bad_handle;
 	e = &mt->entry[handle];
-	state = load_acquire(&e->state); /* pairs with grant_map's release */
+	state = load_acquire(&e->state); /* pairs with grant_map_as's release */
 	if (state == MAPTRACK_FREE || e->active != peer->active)
 		return GNTST_bad_handle;
 	ref = e->ref;
 	if (!cas_acq_rel(&e->state, &state, MAPTRACK_FREE)) /* of two that unmap one handle, one wins */
 		return GNTST_bad_handle;
 	grant_unpin(peer, ref, state == MAPTRACK_READ);
-	free_stack_push(&mt->handles, handle);
 	return GNTST_okay;
+}
+
+int16_t grant_unmap(struct grant_maptrack *mt, const struct grant_peer *peer, grant_handle_t handle)
+{
+	int16_t status = grant_unmap_only(mt, peer, handle);
+
+	if (status == GNTST_okay)
+		free_stack_push(&mt->handles, handle);
+	return status;
 }

@@ -76,4 +76,23 @@ int16_t grant_map(struct grant_maptrack *mt, const struct grant_peer *peer, gran
 /* GNTST_okay or GNTST_bad_handle (also for another granter's handle). */
 int16_t grant_unmap(struct grant_maptrack *mt, const struct grant_peer *peer, grant_handle_t handle);
 
+/*
+ * The same for a burst: handles are taken for all of it at once, mapped as, unmapped, and given back at once. take: how many there
+ * were. map_as fails: the handle is still the caller's. unmap_only succeeds: it is the caller's again.
+ */
+unsigned grant_handles_take(struct grant_maptrack *mt, grant_handle_t handles[], unsigned nr);
+void grant_handles_give(struct grant_maptrack *mt, const grant_handle_t handles[], unsigned nr);
+int16_t grant_map_as(struct grant_maptrack *mt, const struct grant_peer *peer, grant_ref_t ref, bool readonly, void **page,
+		     grant_handle_t handle);
+int16_t grant_unmap_only(struct grant_maptrack *mt, const struct grant_peer *peer, grant_handle_t handle);
+
+/* The granter's entry was written on its processor just now: fetches it, and ours, before the first pin of a burst waits for it. */
+static inline void grant_prefetch(const struct grant_peer *peer, grant_ref_t ref)
+{
+	if (ref >= peer->nr_entries)
+		return;
+	__builtin_prefetch(&peer->entries_sh[ref], 1);
+	__builtin_prefetch(&peer->active[ref], 1);
+}
+
 #endif

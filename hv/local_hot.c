@@ -10,6 +10,9 @@
 #include "hv/local_dom0.h"
 #include "hv/local_guest.h"
 
+/* Handles are taken and given back so many at a time. */
+#define MAP_BATCH 64u
+
 static void write_event(int fd)
 {
 	uint64_t one = 1;
@@ -70,19 +73,50 @@ unsigned local_dom0_event_take(struct hv *hv, int fd, evtchn_port_t ports[], uns
 	return 1;
 }
 
+/* At most MAP_BATCH of them. */
+static unsigned map_some(struct grant_maptrack *mt, const struct grant_peer *granter, struct hv_map_op ops[], unsigned n)
+{
+	grant_handle_t handle[MAP_BATCH];
+	unsigned nr = grant_handles_take(mt, handle, n), used = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		grant_prefetch(granter, ops[i].ref);
+	for (unsigned i = 0; i < n; i++) {
+		struct hv_map_op *op = &ops[i];
+
+		op->status = GNTST_no_space;
+		if (used == nr)
+			continue;
+		op->status = grant_map_as(mt, granter, op->ref, op->readonly, &op->page, handle[used]);
+		if (op->status == GNTST_okay)
+			op->handle = handle[used++];
+	}
+	grant_handles_give(mt, handle + used, nr - used);
+	return n - used;
+}
+
 unsigned local_peer_map(struct hv_peer *peer, struct hv_map_op ops[], unsigned n)
 {
 	struct local_peer *p = (struct local_peer *)peer;
 	struct grant_maptrack *mt = local_dom0_of(peer->hv)->maptrack;
 	unsigned failed = 0;
 
-	for (unsigned i = 0; i < n; i++) {
-		struct hv_map_op *op = &ops[i];
-
-		op->status = grant_map(mt, &p->granter, op->ref, op->readonly, &op->page, &op->handle);
-		failed += op->status != GNTST_okay;
-	}
+	for (unsigned at = 0; at < n; at += MAP_BATCH)
+		failed += map_some(mt, &p->granter, &ops[at], n - at < MAP_BATCH ? n - at : MAP_BATCH);
 	return failed;
+}
+
+static unsigned unmap_some(struct grant_maptrack *mt, const struct grant_peer *granter, const grant_handle_t handles[], unsigned n)
+{
+	grant_handle_t gone[MAP_BATCH];
+	unsigned nr = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		gone[nr] = handles[i];
+		nr += grant_unmap_only(mt, granter, handles[i]) == GNTST_okay;
+	}
+	grant_handles_give(mt, gone, nr);
+	return n - nr;
 }
 
 unsigned local_peer_unmap(struct hv_peer *peer, const grant_handle_t handles[], unsigned n)
@@ -91,8 +125,8 @@ unsigned local_peer_unmap(struct hv_peer *peer, const grant_handle_t handles[], 
 	struct grant_maptrack *mt = local_dom0_of(peer->hv)->maptrack;
 	unsigned failed = 0;
 
-	for (unsigned i = 0; i < n; i++)
-		failed += grant_unmap(mt, &p->granter, handles[i]) != GNTST_okay;
+	for (unsigned at = 0; at < n; at += MAP_BATCH)
+		failed += unmap_some(mt, &p->granter, &handles[at], n - at < MAP_BATCH ? n - at : MAP_BATCH);
 	return failed;
 }
 

@@ -16,6 +16,7 @@
 #define MAPPERS 4u /* threads: two in each of slots 1 and 2 */
 #define LIVES 60u  /* of the thread in slot 3 */
 #define ROUNDS 100000u
+#define BURST 5u
 #define GRANTER_WORD 63
 #define BITS (GTF_reading | GTF_writing)
 
@@ -85,13 +86,40 @@ static void mapper_round(struct mapper *m)
 		fetch_add_relaxed(&s->nr_wrong, 1u);
 }
 
+/* Handles for several at once; a handle that two had would be unmapped by one of them only. */
+static void burst_round(struct mapper *m)
+{
+	struct stress *s = m->s;
+	const struct grant_peer *peer = &s->box.peer[m->slot];
+	grant_handle_t handle[BURST];
+	unsigned nr = grant_handles_take(s->box.maptrack, handle, 1 + test_random(&m->seed) % BURST), used = 0;
+	void *page;
+
+	for (unsigned i = 0; i < nr; i++) {
+		grant_ref_t ref = s->ref[test_random(&m->seed) % REFS];
+		bool readonly = m->seed & 0x100;
+
+		if (grant_map_as(s->box.maptrack, peer, ref, readonly, &page, handle[used]) != GNTST_okay)
+			continue;
+		used++;
+		use_page(s, page, m->id, readonly);
+	}
+	m->nr_pinned += used;
+	for (unsigned i = 0; i < used; i++)
+		if (grant_unmap_only(s->box.maptrack, peer, handle[i]) != GNTST_okay)
+			fetch_add_relaxed(&s->nr_wrong, 1u);
+	grant_handles_give(s->box.maptrack, handle, nr);
+}
+
 static void *mapper_main(void *arg)
 {
 	struct mapper *m = arg;
 
 	/* In turns with the rest, but on until it has had its pins: a busy machine may leave it little else. */
 	for (unsigned i = 0; i < ROUNDS || m->nr_pinned < 1000; i++) {
-		if (i % 3)
+		if (i % 8 == 7)
+			burst_round(m);
+		else if (i % 3)
 			mapper_round(m);
 		else
 			copy_round(m);

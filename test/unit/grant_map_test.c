@@ -208,6 +208,35 @@ static void handles_are_a_quota_that_comes_back(void **state)
 	grant_box_finish(&box);
 }
 
+static void a_burst_takes_its_handles_and_gives_them_back_at_once(void **state)
+{
+	struct grant_box box;
+	grant_handle_t handle[6], again[6];
+	grant_ref_t ref;
+	void *page;
+
+	grant_box_init(&box, 4);
+	ref = grant_box_grant(&box, 5, false);
+	assert_int_equal(grant_handles_take(box.maptrack, handle, 3), 3);
+	assert_int_equal(grant_handles_take(box.maptrack, handle + 3, 3), 1);
+	assert_int_equal(grant_handles_take(box.maptrack, handle + 4, 2), 0);
+	assert_int_equal(grant_map_as(box.maptrack, &box.peer[0], 100, false, &page, handle[0]), GNTST_bad_gntref);
+	assert_int_equal(grant_unmap_only(box.maptrack, &box.peer[0], handle[0]), GNTST_bad_handle);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(grant_map_as(box.maptrack, &box.peer[0], ref, false, &page, handle[i]), GNTST_okay);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(grant_unmap_only(box.maptrack, &box.peer[0], handle[i]), GNTST_okay);
+	assert_int_equal(grant_unmap_only(box.maptrack, &box.peer[0], handle[1]), GNTST_bad_handle);
+	assert_bits(&box, ref, 0);
+	assert_int_equal(grant_handles_take(box.maptrack, again, 1), 0);
+	grant_handles_give(box.maptrack, handle, 4);
+	grant_handles_give(box.maptrack, handle, 0);
+	assert_int_equal(grant_handles_take(box.maptrack, again, 6), 4);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(again[i], handle[i]);
+	grant_box_finish(&box);
+}
+
 static void refused_map_costs_no_handle(void **state)
 {
 	struct grant_box box;
@@ -291,6 +320,24 @@ static void free_stack_gives_each_number_once(void **state)
 	assert_int_equal(free_stack_pop(&s), 2);
 	assert_int_equal(free_stack_pop(&s), 3);
 	assert_int_equal(free_stack_pop(&s), FREE_STACK_NONE);
+}
+
+static void free_stack_gives_several_from_what_came_back_and_from_what_is_fresh(void **state)
+{
+	struct free_stack s;
+	uint32_t next[8], n[8];
+
+	free_stack_init(&s, next, 1, 8);
+	assert_int_equal(free_stack_pop_many(&s, n, 3), 3);
+	free_stack_push_many(&s, n, 2); /* 1 over 2; 3 is out */
+	assert_int_equal(free_stack_pop_many(&s, n, 4), 4);
+	assert_int_equal(n[0], 1);
+	assert_int_equal(n[1], 2);
+	assert_int_equal(n[2], 4);
+	assert_int_equal(n[3], 5);
+	assert_int_equal(free_stack_pop_many(&s, n, 8), 2);
+	assert_int_equal(n[0] + n[1], 6 + 7);
+	assert_int_equal(free_stack_pop_many(&s, n, 8), 0);
 }
 
 static void a_top_that_came_back_is_another_head(void **state)
@@ -540,10 +587,12 @@ int main(void)
 		cmocka_unit_test(pins_of_one_slot_end_at_65535),
 		cmocka_unit_test(gate_refuses_what_is_not_the_domains),
 		cmocka_unit_test(handles_are_a_quota_that_comes_back),
+		cmocka_unit_test(a_burst_takes_its_handles_and_gives_them_back_at_once),
 		cmocka_unit_test(refused_map_costs_no_handle),
 		cmocka_unit_test(bad_handles_are_refused_and_change_nothing),
 		cmocka_unit_test(forget_unmaps_one_granters_handles_only),
 		cmocka_unit_test(free_stack_gives_each_number_once),
+		cmocka_unit_test(free_stack_gives_several_from_what_came_back_and_from_what_is_fresh),
 		cmocka_unit_test(a_top_that_came_back_is_another_head),
 		cmocka_unit_test(a_dead_slot_leaves_nothing_behind),
 		cmocka_unit_test(two_dead_slots_are_both_recovered),
