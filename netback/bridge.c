@@ -3,17 +3,22 @@
  *
  * Owns     see bridge.h.
  * Trusts   no byte of a packet; the Ethernet header is read from the first segment, whose length is checked.
- * Runs in  the worker. No lock, no allocation.
+ * Runs in  the lane's thread. No lock, no allocation; a system call only to wake another lane that sleeps.
  * Fails    a full bucket or a port over its share: the address is not learned, its packets are flooded. No buffer: the rest of a
- *          packet that is being cut is dropped.
+ *          packet that is being cut is dropped. No room on the way to another lane: dropped and counted.
  * Spec     IEEE 802.1D: learning, filtering, reserved addresses.
  */
 #include "netback/bridge.h"
+
+#include <sys/eventfd.h>
+
+#include <rte_ring_elem.h>
 
 #include "netback/gso.h"
 
 #define MAC_BITS 48
 #define MAC_MASK ((UINT64_C(1) << MAC_BITS) - 1)
+#define REFRESH_SHIFT 7 /* an address that is heard is written down again after this part of its life: lanes share the table */
 
 static inline uint64_t mac_key(const struct rte_ether_addr *mac)
 {
@@ -38,33 +43,40 @@ static inline unsigned bucket_of(const struct bridge *b, uint64_t key)
 	return (unsigned)((uint64_t)(product >> 64) ^ (uint64_t)product) % BRIDGE_BUCKETS;
 }
 
-static inline uint16_t entry_port(const struct bridge_entry *e)
+static inline uint16_t key_port(uint64_t key)
 {
-	return (uint16_t)(e->key >> MAC_BITS) - 1;
+	return (uint16_t)(key >> MAC_BITS) - 1;
 }
 
-static inline bool entry_is_live(const struct bridge *b, const struct bridge_entry *e)
+/* Another lane's clock may be ahead of ours. Between its key and its time an entry may look older than it is: it is then not found. */
+static inline bool is_live(const struct bridge *b, uint64_t now, uint64_t key, const struct bridge_entry *e)
 {
-	return e->key && b->now - e->seen < b->ageing;
+	return key && (int64_t)(now - load_relaxed(&e->seen)) < (int64_t)b->ageing;
 }
 
-static inline void entry_clear(struct bridge *b, struct bridge_entry *e)
+/* False: another lane was faster. */
+static bool entry_set(struct bridge_lane *l, struct bridge_entry *e, uint64_t old, uint64_t mac, struct bridge_port *p)
 {
-	if (e->key)
-		b->ports[entry_port(e)]->nr_addresses--;
-	*e = (struct bridge_entry){0};
+	uint64_t key = mac | (uint64_t)(p->index + 1) << MAC_BITS, was = old;
+
+	if (!cas_acq_rel(&e->key, &was, key)) /* with other lanes' of the same: whose port counts the entry */
+		return false;
+	store_relaxed(&e->seen, l->now);
+	if (old)
+		fetch_add_relaxed(&l->bridge->ports[key_port(old)]->nr_addresses, -1u);
+	fetch_add_relaxed(&p->nr_addresses, 1u);
+	return true;
 }
 
-static void entry_set(struct bridge *b, struct bridge_entry *e, uint64_t key, struct bridge_port *p)
+static inline bool has_share_left(const struct bridge_port *p)
 {
-	entry_clear(b, e);
-	*e = (struct bridge_entry){.key = key | (uint64_t)(p->index + 1) << MAC_BITS, .seen = b->now};
-	p->nr_addresses++;
+	return load_relaxed(&p->nr_addresses) < BRIDGE_PORT_ADDRESSES;
 }
 
-static void learn(struct bridge *b, const struct rte_ether_addr *mac, struct bridge_port *p)
+static void learn(struct bridge_lane *l, const struct rte_ether_addr *mac, struct bridge_port *p)
 {
-	uint64_t key = mac_key(mac);
+	struct bridge *b = l->bridge;
+	uint64_t key = mac_key(mac), unused_key = 0;
 	struct bridge_entry *bucket = b->table[bucket_of(b, key)];
 	struct bridge_entry *unused = NULL;
 
@@ -72,39 +84,111 @@ static void learn(struct bridge *b, const struct rte_ether_addr *mac, struct bri
 		return;
 	for (unsigned i = 0; i < BRIDGE_WAYS; i++) {
 		struct bridge_entry *e = &bucket[i];
+		uint64_t found = load_relaxed(&e->key);
 
-		if (e->key && (e->key & MAC_MASK) == key) {
-			if (entry_port(e) == p->index) {
-				e->seen = b->now;
-			} else if (p->nr_addresses < BRIDGE_PORT_ADDRESSES) {
-				entry_set(b, e, key, p);
-				count_add(&b->moved, 1);
+		if (found && (found & MAC_MASK) == key) {
+			if (likely(key_port(found) == p->index)) {
+				if ((int64_t)(l->now - load_relaxed(&e->seen)) > (int64_t)(b->ageing >> REFRESH_SHIFT))
+					store_relaxed(&e->seen, l->now);
+			} else if (has_share_left(p) && entry_set(l, e, found, key, p)) {
+				count_add(&l->stats.moved, 1);
 			}
 			return;
 		}
-		if (!unused && !entry_is_live(b, e))
+		if (!unused && !is_live(b, l->now, found, e)) {
 			unused = e;
+			unused_key = found;
+		}
 	}
-	if (!unused || p->nr_addresses >= BRIDGE_PORT_ADDRESSES) {
-		count_add(&b->not_learned, 1);
-		return;
-	}
-	entry_set(b, unused, key, p);
-	count_add(&b->learned, 1);
+	if (unused && has_share_left(p) && entry_set(l, unused, unused_key, key, p))
+		count_add(&l->stats.learned, 1);
+	else
+		count_add(&l->stats.not_learned, 1);
 }
 
-uint16_t bridge_lookup(const struct bridge *b, const struct rte_ether_addr *mac)
+uint16_t bridge_lookup(const struct bridge *b, uint64_t now, const struct rte_ether_addr *mac)
 {
 	uint64_t key = mac_key(mac);
 	const struct bridge_entry *bucket = b->table[bucket_of(b, key)];
 
-	for (unsigned i = 0; i < BRIDGE_WAYS; i++)
-		if ((bucket[i].key & MAC_MASK) == key && entry_is_live(b, &bucket[i]))
-			return entry_port(&bucket[i]);
+	for (unsigned i = 0; i < BRIDGE_WAYS; i++) {
+		uint64_t found = load_relaxed(&bucket[i].key);
+
+		if ((found & MAC_MASK) == key && is_live(b, now, found, &bucket[i]))
+			return key_port(found);
+	}
 	return BRIDGE_NO_PORT;
 }
 
-static void port_flush(struct bridge_port *p)
+/* ---- to another lane -------------------------------------------------------------------------------------------- */
+
+/* The packets are in the ring before the flag is read; a lane sets the flag before it looks into the ring a last time. */
+static void lane_wake(struct bridge_lane *from, struct bridge_lane *l)
+{
+	full_fence(); /* pairs with lane_doze's */
+	if (!load_relaxed(&l->is_asleep) || !exchange_acq_rel(&l->is_asleep, 0))
+		return;
+	eventfd_write(l->wake_fd, 1);
+	count_add(&from->stats.wakes, 1);
+}
+
+static void way_flush(struct bridge_lane *l, uint16_t to)
+{
+	struct bridge_way *way = &l->ways[to];
+	unsigned sent = rte_ring_sp_enqueue_burst_elem(way->ring, way->errands, sizeof(way->errands[0]), way->nr, NULL);
+
+	count_add(&l->stats.handed_over, sent);
+	if (unlikely(sent < way->nr)) {
+		count_add(&l->stats.drop_handed_over, way->nr - sent);
+		for (unsigned i = sent; i < way->nr; i++)
+			rte_pktmbuf_free(way->errands[i].m);
+	}
+	way->nr = 0;
+	lane_wake(l, &l->bridge->lanes[to]);
+}
+
+/* No two lanes have the same packet: one that others read here, too, goes as a clone. */
+static __rte_noinline void hand_over(struct bridge_lane *l, uint16_t to, uint16_t port, struct rte_mbuf *m, bool is_flood)
+{
+	struct bridge_way *way = &l->ways[to];
+
+	if (rte_mbuf_refcnt_read(m) > 1) {
+		struct rte_mbuf *clone = rte_pktmbuf_clone(m, l->bridge->ext_pool);
+
+		rte_pktmbuf_free(m);
+		if (!clone) {
+			count_add(&l->stats.drop_handed_over, 1);
+			return;
+		}
+		m = clone;
+	}
+	way->errands[way->nr++] = (struct bridge_errand){.m = m, .port = port, .is_flood = is_flood};
+	if (way->nr == BRIDGE_BURST)
+		way_flush(l, to);
+}
+
+/* Our part of the port, or NULL: the packet is on its way to the lane that has its queue. */
+static __rte_noinline struct bridge_part *part_elsewhere(struct bridge_lane *l, uint16_t port, struct rte_mbuf *m)
+{
+	const struct bridge_port *p = l->bridge->ports[port];
+	uint16_t lane = p->nr_parts > 1 && p->lane_of ? p->lane_of(p, m) : p->owner;
+
+	if (lane == l->index)
+		return l->parts[port];
+	hand_over(l, lane, port, m, false);
+	return NULL;
+}
+
+static inline struct bridge_part *part_for(struct bridge_lane *l, uint16_t port, struct rte_mbuf *m)
+{
+	struct bridge_part *part = l->parts[port];
+
+	return likely(part && !part->is_some) ? part : part_elsewhere(l, port, m);
+}
+
+/* ---- out -------------------------------------------------------------------------------------------------------- */
+
+static void part_flush(struct bridge_part *p)
 {
 	uint16_t n = p->nr_out;
 	uint16_t sent = p->out(p->queue, p->out_pkts, n);
@@ -120,7 +204,7 @@ static void port_flush(struct bridge_port *p)
 	p->nr_out = 0;
 }
 
-static void port_put_ready(struct bridge *b, struct bridge_port *p, struct rte_mbuf *m)
+static void put_ready(struct bridge_lane *l, struct bridge_part *p, struct rte_mbuf *m)
 {
 	if (offload_frame_bytes(m) > p->max_frame) {
 		count_add(&p->stats.drop_too_long, 1);
@@ -131,18 +215,17 @@ static void port_put_ready(struct bridge *b, struct bridge_port *p, struct rte_m
 	p->out_pkts[p->nr_out++] = m;
 	if (!p->is_dirty) {
 		p->is_dirty = true;
-		b->dirty[b->nr_dirty++] = p->index;
+		l->dirty[l->nr_dirty++] = p;
 	}
 	if (p->nr_out == BRIDGE_BURST)
-		port_flush(p);
+		part_flush(p);
 }
 
-/* To one port, or from one port to all others. */
-typedef void (*bridge_put_fn)(struct bridge *b, struct bridge_port *p, struct rte_mbuf *m);
+/* To one part, or from one part to all other ports. */
+typedef void (*put_fn)(struct bridge_lane *l, struct bridge_part *p, struct rte_mbuf *m);
 
 /* Does for p what its caps leave, and puts the outcome. */
-static void put_prepared(struct bridge *b, struct bridge_port *p, unsigned left, struct rte_mbuf *m, unsigned caps,
-			 bridge_put_fn put)
+static void put_prepared(struct bridge_lane *l, struct bridge_part *p, unsigned left, struct rte_mbuf *m, unsigned caps, put_fn put)
 {
 	struct rte_mbuf *frame;
 	struct gso g;
@@ -150,46 +233,84 @@ static void put_prepared(struct bridge *b, struct bridge_port *p, unsigned left,
 	if (!(left & (OFFLOAD_GSO_IPV4 | OFFLOAD_GSO_IPV6))) {
 		offload_fill(m);
 		count_add(&p->stats.checksums, 1);
-		put(b, p, m);
+		put(l, p, m);
 		return;
 	}
 	count_add(&p->stats.segmented, 1);
-	gso_begin(&g, m, b->pool, b->ext_pool);
+	gso_begin(&g, m, l->bridge->pool, l->bridge->ext_pool);
 	while ((frame = gso_next(&g)) != NULL) {
 		if (offload_needs(frame) & ~caps)
 			offload_fill(frame);
-		put(b, p, frame);
+		put(l, p, frame);
 	}
 	if (!gso_is_done(&g))
 		count_add(&p->stats.drop_no_mbuf, 1);
 	rte_pktmbuf_free(m);
 }
 
-void bridge_put(struct bridge *b, struct bridge_port *p, struct rte_mbuf *m)
+static inline void put_to_part(struct bridge_lane *l, struct bridge_part *p, struct rte_mbuf *m)
 {
 	unsigned left = offload_needs(m) & ~p->caps;
 
 	if (unlikely(left))
-		put_prepared(b, p, left, m, p->caps, port_put_ready);
+		put_prepared(l, p, left, m, p->caps, put_ready);
 	else
-		port_put_ready(b, p, m);
+		put_ready(l, p, m);
 }
+
+static inline void put_to_index(struct bridge_lane *l, uint16_t port, struct rte_mbuf *m)
+{
+	struct bridge_part *part = part_for(l, port, m);
+
+	if (likely(part))
+		put_to_part(l, part, m);
+}
+
+void lane_put(struct bridge_lane *l, struct bridge_port *p, struct rte_mbuf *m)
+{
+	put_to_index(l, p->index, m);
+}
+
+/* ---- to all ----------------------------------------------------------------------------------------------------- */
 
 static inline bool is_flooded(const struct bridge_port *p, const struct bridge_port *from)
 {
 	return p && p != from && !p->peer;
 }
 
-static void flood_ready(struct bridge *b, struct bridge_port *from, struct rte_mbuf *m)
+/* To this lane's ports; returns which other lanes have some, as bits. Readers share one packet: each port frees its reference. */
+static uint32_t flood_own(struct bridge_lane *l, const struct bridge_port *from, struct rte_mbuf *m)
 {
-	/* Readers share one packet: each port frees its reference. Ours is held until the last port has its own. */
+	const struct bridge *b = l->bridge;
+	uint32_t others = 0;
+
 	for (uint16_t i = 0; i < b->nr_ports; i++) {
-		struct bridge_port *p = b->ports[i];
+		const struct bridge_port *p = b->ports[i];
 
 		if (!is_flooded(p, from))
 			continue;
+		if (p->owner == l->index) {
+			struct bridge_part *part;
+
+			rte_pktmbuf_refcnt_update(m, 1);
+			part = part_for(l, i, m);
+			if (likely(part))
+				put_ready(l, part, m);
+		} else {
+			others |= 1u << p->owner;
+		}
+	}
+	return others;
+}
+
+/* Our reference is held until the last port has its own. */
+static void flood_ready(struct bridge_lane *l, struct bridge_part *from, struct rte_mbuf *m)
+{
+	uint32_t others = flood_own(l, from->port, m);
+
+	for (; others; others &= others - 1) {
 		rte_pktmbuf_refcnt_update(m, 1);
-		port_put_ready(b, p, m);
+		hand_over(l, (uint16_t)__builtin_ctz(others), from->port->index, m, true);
 	}
 	rte_pktmbuf_free(m);
 }
@@ -205,34 +326,39 @@ static unsigned flood_caps(const struct bridge *b, const struct bridge_port *fro
 	return caps;
 }
 
-static void flood(struct bridge *b, struct bridge_port *from, struct rte_mbuf *m)
+static void flood(struct bridge_lane *l, struct bridge_part *from, struct rte_mbuf *m)
 {
-	unsigned needs = offload_needs(m), caps = needs ? flood_caps(b, from) : 0;
+	unsigned needs = offload_needs(m), caps = needs ? flood_caps(l->bridge, from->port) : 0;
 
-	count_add(&b->flooded, 1);
+	count_add(&l->stats.flooded, 1);
 	if (unlikely(needs & ~caps))
-		put_prepared(b, from, needs & ~caps, m, caps, flood_ready);
+		put_prepared(l, from, needs & ~caps, m, caps, flood_ready);
 	else
-		flood_ready(b, from, m);
+		flood_ready(l, from, m);
 }
 
-static void put_to_peer(struct bridge *b, struct bridge_port *from, struct rte_mbuf *m)
+/* ---- in --------------------------------------------------------------------------------------------------------- */
+
+static void put_to_peer(struct bridge_lane *l, struct bridge_part *from, struct rte_mbuf *m)
 {
-	if (likely(from->peer->index != BRIDGE_NO_PORT)) {
-		bridge_put(b, from->peer, m);
+	const struct bridge_port *peer = from->port->peer;
+
+	if (likely(peer->index != BRIDGE_NO_PORT)) {
+		put_to_index(l, peer->index, m);
 		return;
 	}
 	count_add(&from->stats.drop_full, 1); /* it comes, or goes */
 	rte_pktmbuf_free(m);
 }
 
-static void forward(struct bridge *b, struct bridge_port *from, struct rte_mbuf *m)
+static void forward(struct bridge_lane *l, struct bridge_part *from, struct rte_mbuf *m)
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	const struct bridge *b = l->bridge;
 	uint16_t to = BRIDGE_NO_PORT;
 
-	if (from->peer) {
-		put_to_peer(b, from, m);
+	if (from->port->peer) {
+		put_to_peer(l, from, m);
 		return;
 	}
 	if (b->ageing) {
@@ -241,21 +367,21 @@ static void forward(struct bridge *b, struct bridge_port *from, struct rte_mbuf 
 			rte_pktmbuf_free(m);
 			return;
 		}
-		learn(b, &eth->src_addr, from);
+		learn(l, &eth->src_addr, from->port);
 		if (!rte_is_multicast_ether_addr(&eth->dst_addr))
-			to = bridge_lookup(b, &eth->dst_addr);
+			to = bridge_lookup(b, l->now, &eth->dst_addr);
 	}
 	if (to == BRIDGE_NO_PORT) {
-		flood(b, from, m);
-	} else if (to == from->index) {
+		flood(l, from, m);
+	} else if (to == from->port->index) {
 		count_add(&from->stats.drop_same_port, 1);
 		rte_pktmbuf_free(m);
 	} else {
-		bridge_put(b, b->ports[to], m);
+		put_to_index(l, to, m);
 	}
 }
 
-void bridge_input(struct bridge *b, struct bridge_port *from, struct rte_mbuf **pkts, uint16_t n)
+void lane_input(struct bridge_lane *l, struct bridge_part *from, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint64_t bytes = 0;
 
@@ -268,70 +394,79 @@ void bridge_input(struct bridge *b, struct bridge_port *from, struct rte_mbuf **
 			rte_pktmbuf_free(pkts[i]);
 			continue;
 		}
-		forward(b, from, pkts[i]);
+		forward(l, from, pkts[i]);
 	}
 	count_add(&from->stats.in_packets, n);
 	count_add(&from->stats.in_bytes, bytes);
 }
 
-uint16_t bridge_poll(struct bridge *b, struct bridge_port *p)
+uint16_t lane_poll(struct bridge_lane *l, struct bridge_part *part)
 {
 	struct rte_mbuf *pkts[BRIDGE_BURST];
-	uint16_t n = p->in ? p->in(p->queue, pkts, BRIDGE_BURST) : 0;
+	uint16_t n = part->in ? part->in(part->queue, pkts, BRIDGE_BURST) : 0;
 
 	if (n)
-		bridge_input(b, p, pkts, n);
+		lane_input(l, part, pkts, n);
 	return n;
 }
 
-void bridge_flush(struct bridge *b)
+static void run_errand(struct bridge_lane *l, const struct bridge_errand *e)
 {
-	for (uint16_t i = 0; i < b->nr_dirty; i++) {
-		struct bridge_port *p = b->ports[b->dirty[i]];
+	if (likely(!e->is_flood)) {
+		put_to_index(l, (uint16_t)e->port, e->m);
+		return;
+	}
+	flood_own(l, l->bridge->ports[e->port], e->m);
+	rte_pktmbuf_free(e->m);
+}
+
+unsigned lane_receive(struct bridge_lane *l)
+{
+	struct bridge_errand errands[BRIDGE_BURST];
+	struct bridge *b = l->bridge;
+	unsigned nr = 0;
+
+	for (uint16_t from = 0; from < b->nr_lanes; from++) {
+		unsigned n = from == l->index ? 0
+					      : rte_ring_sc_dequeue_burst_elem(b->lanes[from].ways[l->index].ring, errands,
+									       sizeof(errands[0]), BRIDGE_BURST, NULL);
+
+		for (unsigned i = 0; i < n; i++)
+			run_errand(l, &errands[i]);
+		nr += n;
+	}
+	return nr;
+}
+
+void lane_flush(struct bridge_lane *l)
+{
+	for (uint16_t i = 0; i < l->nr_dirty; i++) {
+		struct bridge_part *p = l->dirty[i];
 
 		p->is_dirty = false;
 		if (p->nr_out)
-			port_flush(p);
+			part_flush(p);
 	}
-	b->nr_dirty = 0;
+	l->nr_dirty = 0;
+	for (uint16_t to = 0; unlikely(l->bridge->nr_lanes > 1) && to < l->bridge->nr_lanes; to++)
+		if (l->ways[to].nr)
+			way_flush(l, to);
 }
 
-void bridge_init(struct bridge *b, uint64_t ageing, uint64_t secret, struct rte_mempool *pool, struct rte_mempool *ext_pool)
+bool lane_doze(struct bridge_lane *l)
 {
-	memset(b, 0, sizeof(*b));
-	b->pool = pool;
-	b->ext_pool = ext_pool;
-	b->ageing = ageing;
-	b->secret = secret;
+	if (l->bridge->nr_lanes == 1)
+		return false;
+	store_relaxed(&l->is_asleep, 1);
+	full_fence(); /* pairs with lane_wake's */
+	if (lane_receive(l) == 0)
+		return false;
+	lane_flush(l);
+	lane_awake(l);
+	return true;
 }
 
-int bridge_add_port(struct bridge *b, struct bridge_port *p)
+void lane_awake(struct bridge_lane *l)
 {
-	uint16_t at = 0;
-
-	while (at < b->nr_ports && b->ports[at])
-		at++;
-	if (at == BRIDGE_MAX_PORTS)
-		return -ENOSPC;
-	p->index = at;
-	p->nr_out = 0;
-	p->is_dirty = false;
-	p->nr_addresses = 0;
-	b->ports[at] = p;
-	if (at == b->nr_ports)
-		b->nr_ports++;
-	return 0;
-}
-
-void bridge_remove_port(struct bridge *b, struct bridge_port *p)
-{
-	bridge_flush(b); /* nothing is dirty below, so no index dangles */
-	for (unsigned i = 0; i < BRIDGE_BUCKETS; i++)
-		for (unsigned w = 0; w < BRIDGE_WAYS; w++)
-			if (b->table[i][w].key && entry_port(&b->table[i][w]) == p->index)
-				entry_clear(b, &b->table[i][w]);
-	b->ports[p->index] = NULL;
-	while (b->nr_ports && !b->ports[b->nr_ports - 1])
-		b->nr_ports--;
-	p->index = BRIDGE_NO_PORT;
+	store_relaxed(&l->is_asleep, 0);
 }

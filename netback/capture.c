@@ -3,7 +3,7 @@
  *
  * Owns     see capture.h.
  * Trusts   not the reader of the ring: its index is checked in capture_ring_room, and a wrong one ends the capture, not us.
- * Runs in  the worker. No lock, no allocation but a mirror's from the pool, no system call but the reader's wake.
+ * Runs in  the worker. No lock but the capture's own, no allocation but a mirror's from the pool, no system call but the reader's wake.
  * Fails    no room: dropped and counted.
  */
 #include "netback/capture.h"
@@ -57,13 +57,13 @@ static bool packet_to_ring(struct capture *c, const struct rte_mbuf *m, const st
 }
 
 /* False: no buffer. */
-static bool packet_to_port(struct capture *c, const struct rte_mbuf *m)
+static bool packet_to_port(struct capture *c, struct bridge_lane *lane, const struct rte_mbuf *m)
 {
 	struct rte_mbuf *copy = rte_pktmbuf_copy(m, c->pool, 0, UINT32_MAX);
 
 	if (unlikely(!copy))
 		return false;
-	bridge_put(c->bridge, c->to, copy);
+	lane_put(lane, c->to, copy);
 	return true;
 }
 
@@ -79,14 +79,14 @@ static void counters_show(struct capture *c)
 		eventfd_write(c->wake_fd, 1);
 }
 
-static void capture_packets(struct capture *c, const struct capture_record *rec, struct rte_mbuf **pkts, uint16_t n)
+static void capture_packets(struct capture *c, struct bridge_lane *lane, const struct capture_record *rec, struct rte_mbuf **pkts, uint16_t n)
 {
 	for (uint16_t i = 0; i < n && c->left; i++) {
 		c->seen++;
 		if (!capture_wants(c, pkts[i]))
 			continue;
 		c->accepted++;
-		if (c->to ? packet_to_port(c, pkts[i]) : packet_to_ring(c, pkts[i], rec))
+		if (c->to ? packet_to_port(c, lane, pkts[i]) : packet_to_ring(c, pkts[i], rec))
 			c->left--;
 		else
 			c->dropped++;
@@ -94,11 +94,22 @@ static void capture_packets(struct capture *c, const struct capture_record *rec,
 	counters_show(c);
 }
 
-void capture_burst(struct capture *list, unsigned direction, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+/* For a burst at most: the other holder is a worker, too. */
+static inline void capture_lock(struct capture *c)
+{
+	while (unlikely(exchange_acq_rel(&c->is_busy, 1))) /* pairs with the release in capture_burst */
+		cpu_relax();
+}
+
+void capture_burst(struct capture *list, struct bridge_lane *lane, unsigned direction, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct capture_record rec = {.tsc = rte_rdtsc(), .queue = queue, .direction = (uint16_t)direction};
 
 	for (struct capture *c = list; c && n; c = c->next)
-		if (c->left && (c->directions & direction) && (c->queue == CAPTURE_ANY_QUEUE || c->queue == queue))
-			capture_packets(c, &rec, pkts, n);
+		if ((c->directions & direction) && (c->queue == CAPTURE_ANY_QUEUE || c->queue == queue)) {
+			capture_lock(c);
+			if (c->left)
+				capture_packets(c, lane, &rec, pkts, n);
+			store_release(&c->is_busy, 0); /* pairs with capture_lock */
+		}
 }

@@ -11,7 +11,7 @@
  *
  * Owns     nothing: captures are the control thread's (capture_server.h), which changes the list in the worker's thread.
  * Trusts   no byte of a packet. Pages that the guest still shares may change between filter and copy.
- * Runs in  the worker.
+ * Runs in  the queue's worker. The one lock of the data path is here, and nobody takes it unless somebody looks on.
  */
 #ifndef SLUICE_NETBACK_CAPTURE_H
 #define SLUICE_NETBACK_CAPTURE_H
@@ -22,7 +22,7 @@
 #include "netback/capture_abi.h"
 #include "netback/capture_ring.h"
 
-struct bridge;
+struct bridge_lane;
 struct bridge_port;
 
 struct capture {
@@ -36,13 +36,13 @@ struct capture {
 	struct capture_ring ring;       /* a mirror's has counters only */
 	int wake_fd;                    /* the reader's eventfd */
 	uint64_t seen, accepted, dropped, told_dropped;
+	uint32_t is_busy; /* a vif's queues may be in several lanes: each takes it for a burst */
 	/* A mirror's: */
-	struct bridge *bridge;
 	struct bridge_port *to; /* NULL: a capture to the ring */
 	struct rte_mempool *pool;
 };
 
-/* Packets that pass a vif's queue. The list is not empty. */
-void capture_burst(struct capture *list, unsigned direction, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+/* Packets that pass a vif's queue, in the queue's lane. The list is not empty. */
+void capture_burst(struct capture *list, struct bridge_lane *lane, unsigned direction, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
 
 #endif

@@ -117,7 +117,6 @@ static int session_link(void *arg)
 	struct session *s = arg;
 	struct device *d = s->device;
 
-	s->capture.bridge = worker_bridge(s->server->nb->worker);
 	s->capture.next = d->captures;
 	d->captures = d->port.captures = &s->capture;
 	return 0;
@@ -143,7 +142,7 @@ static void session_end(struct session *s, enum capture_news_kind kind, const ch
 	struct capture_server *server = s->server;
 
 	if (s->device) {
-		worker_run(server->nb->worker, session_unlink, s);
+		workers_run(server->nb->workers, session_unlink, s);
 		log_info("%s: %s ends", s->device->vif.name, s->capture.to ? "a mirror" : "a capture");
 	}
 	news_send(s, kind, why, NULL, 0);
@@ -181,7 +180,7 @@ static struct bridge_port *find_port(struct netback *nb, const char *name)
 		return d->vif.nr_queues ? &d->bridge_port : NULL;
 	for (unsigned i = 0; i < nb->nr_ports; i++)
 		if (strcmp(netback_port_name(&nb->ports[i]), name) == 0)
-			return nb->ports[i].worker_port.port;
+			return nb->ports[i].bridge_port;
 	return NULL;
 }
 
@@ -270,7 +269,7 @@ static void session_begin(struct session *s, const struct capture_request *rq, s
 	s->capture.snap_bytes = rq->snap_bytes;
 	s->capture.left = rq->limit ? rq->limit : UINT64_MAX;
 	s->device = d;
-	worker_run(server->nb->worker, session_link, s);
+	workers_run(server->nb->workers, session_link, s);
 	news_send(s, CAPTURE_BEGUN, "", (const int[]){ring_fd, s->capture.wake_fd}, 2);
 	close(ring_fd);
 	if (!server->clock_timer)

@@ -17,6 +17,7 @@
 #include "hv/log.h"
 #include "netback/link.h"
 #include "netback/netback_priv.h"
+#include "netback/place.h"
 #include "netback/pmd.h"
 #include "netback/vif_keys.h"
 #include "netback/vif_stats.h"
@@ -84,8 +85,52 @@ static int connect_offer(struct handshake *h)
 	return err;
 }
 
+/* The part in that lane, which may be new. */
+static struct device_part *part_in(struct device *d, uint16_t lane)
+{
+	struct bridge_port *bp = &d->bridge_port;
+	struct device_part *part;
+	uint16_t i = 0;
+
+	while (i < bp->nr_parts && bp->parts[i]->lane != lane)
+		i++;
+	part = &d->parts[i];
+	if (i < bp->nr_parts)
+		return part;
+	part->vif = (struct vif_part){.port = &d->port, .lane = &workers_bridge(d->nb->workers)->lanes[lane]};
+	part->bridge = (struct bridge_part){.queue = &part->vif, .in = vif_port_in, .out = vif_port_out, .lane = lane};
+	part->worker = (struct worker_port){.wake = WORKER_WAKE_EVENT, .is_throttled = &part->vif.is_throttled};
+	bp->parts[bp->nr_parts++] = &part->bridge;
+	d->worker_ports[i] = &part->worker;
+	return part;
+}
+
+/* Its queues to lanes. */
+static int device_parts(struct device *d, struct handshake *h)
+{
+	uint16_t lanes[VIF_MAX_QUEUES];
+	char *key = NULL;
+
+	d->parts = calloc(d->vif.nr_queues, sizeof(*d->parts));
+	if (!d->parts) {
+		handshake_fail(h, "out of memory");
+		return -ENOMEM;
+	}
+	store_client_readf(h->store, STORE_NO_TX, &key, "%s/lcores", h->own_path);
+	place_vif(d->nb, d->vif.name, key, lanes, d->vif.nr_queues);
+	free(key);
+	for (uint16_t i = 0; i < d->vif.nr_queues; i++) {
+		struct device_part *part = part_in(d, lanes[i]);
+
+		d->port.lane[i] = lanes[i];
+		part->vif.own[part->vif.nr_own++] = i;
+		part->worker.queue[part->worker.nr_queues++] = d->vif.queue[i];
+	}
+	return 0;
+}
+
 /* As an ethdev if DPDK has a place for it, else by its burst functions alone. */
-static void device_port(struct device *d, unsigned caps)
+static int device_port(struct device *d, struct handshake *h, unsigned caps)
 {
 	struct vif_port *p = &d->port;
 	int err;
@@ -99,20 +144,10 @@ static void device_port(struct device *d, unsigned caps)
 	};
 	memcpy(p->queue, d->vif.queue, sizeof(p->queue));
 	d->bridge_port = (struct bridge_port){
-		.queue = p,
-		.in = vif_port_in,
-		.out = vif_port_out,
-		.max_frame = VIF_MAX_FRAME,
-		.caps = caps,
-		.index = BRIDGE_NO_PORT,
-	};
-	d->worker_port = (struct worker_port){
-		.port = &d->bridge_port,
-		.queue = d->vif.queue,
-		.nr_queues = d->vif.nr_queues,
-		.wake = WORKER_WAKE_EVENT,
-		.is_throttled = &p->is_throttled,
-	};
+		.lane_of = vif_port_lane_of, .max_frame = VIF_MAX_FRAME, .caps = caps, .index = BRIDGE_NO_PORT};
+	err = device_parts(d, h);
+	if (err)
+		return err;
 	err = pmd_attach(&d->vif, &p->port_id);
 	if (!err) {
 		memset(&d->ethdev, 0, sizeof(d->ethdev));
@@ -123,15 +158,18 @@ static void device_port(struct device *d, unsigned caps)
 	p->is_ethdev = !err;
 	if (err)
 		log_debug("%s is no ethdev (%s)", d->vif.name, strerror(-err));
+	return 0;
 }
 
 static void device_port_undo(struct device *d)
 {
-	if (!d->port.is_ethdev)
-		return;
-	port_stop(&d->ethdev);
-	pmd_detach(&d->vif);
-	d->port.is_ethdev = false;
+	if (d->port.is_ethdev) {
+		port_stop(&d->ethdev);
+		pmd_detach(&d->vif);
+		d->port.is_ethdev = false;
+	}
+	free(d->parts);
+	d->parts = NULL;
 }
 
 /* The toolstack's name for the interface, or Xen's. */
@@ -163,9 +201,10 @@ static int device_tap_open(struct device *d, struct handshake *h)
 	}
 	d->tap->bridge_port.peer = &d->bridge_port;
 	d->bridge_port.peer = &d->tap->bridge_port;
-	d->tap_worker_port =
-		(struct worker_port){.port = &d->tap->bridge_port, .fd = d->tap->fd, .wake = WORKER_WAKE_FD};
-	err = worker_attach(d->nb->worker, &d->tap_worker_port);
+	d->tap->bridge_part.lane = d->port.lane[0];
+	d->tap_worker_port = (struct worker_port){.fd = d->tap->fd, .wake = WORKER_WAKE_FD};
+	d->tap_worker_ports[0] = &d->tap_worker_port;
+	err = workers_attach(d->nb->workers, &d->tap->bridge_port, d->tap_worker_ports);
 	if (err) {
 		handshake_fail(h, "interface %s cannot be served: %s", name, strerror(-err));
 		tap_close(d->tap);
@@ -181,7 +220,7 @@ static void device_tap_close(struct device *d)
 	if (!d->tap)
 		return;
 	link_end(d);
-	worker_detach(d->nb->worker, &d->tap_worker_port);
+	workers_detach(d->nb->workers, &d->tap->bridge_port, d->tap_worker_ports);
 	tap_close(d->tap);
 	d->tap = NULL;
 }
@@ -229,12 +268,12 @@ static void device_ctrl_close(struct device *d)
 	ctrl_close(&d->ctrl);
 }
 
-static int pause_worker(void *worker, int (*fn)(void *arg), void *arg)
+static int pause_workers(void *workers, int (*fn)(void *arg), void *arg)
 {
-	return worker_run(worker, fn, arg);
+	return workers_run(workers, fn, arg);
 }
 
-/* The port is there, the worker not yet. */
+/* The port is there, the workers do not know it yet. */
 static int device_ctrl_open(struct device *d, struct handshake *h, const struct vif_wishes *wishes)
 {
 	const char *what;
@@ -251,8 +290,8 @@ static int device_ctrl_open(struct device *d, struct handshake *h, const struct 
 		.queue = d->vif.queue,
 		.nr_queues = d->vif.nr_queues,
 		.steer = &d->port.steer,
-		.pause = pause_worker,
-		.mover = d->nb->worker,
+		.pause = pause_workers,
+		.mover = d->nb->workers,
 	};
 	d->ctrl_source = loop_add_fd(d->nb->loop, ctrl_event_fd(&d->ctrl), EPOLLIN, on_ctrl, d);
 	err = d->ctrl_source ? ctrl_begin(&d->ctrl, journal_file_ctrl(&d->journal, wishes), wishes->features.is_resumed) : -errno;
@@ -283,14 +322,14 @@ static int connect_connect(struct handshake *h)
 	err = device_queues_create(d, h, &wishes);
 	if (err)
 		goto close_journal;
-	device_port(d, wishes.features.caps);
-	err = device_ctrl_open(d, h, &wishes);
+	err = device_port(d, h, wishes.features.caps);
+	err = err ? err : device_ctrl_open(d, h, &wishes);
 	if (err)
 		goto drop_port;
 	err = device_tap_open(d, h);
 	if (err)
 		goto close_ctrl;
-	err = worker_attach(d->nb->worker, &d->worker_port);
+	err = workers_attach(d->nb->workers, &d->bridge_port, d->worker_ports);
 	if (err) {
 		handshake_fail(h, "the bridge has no place for another port: %s", strerror(-err));
 		goto close_tap;
@@ -313,7 +352,7 @@ close_journal:
 }
 
 /*
- * The worker forgets the port first: from then on nobody reads the rings. The ethdev goes next, its queues point into
+ * The workers forget the port first: from then on nobody reads the rings. The ethdev goes next, its queues point into
  * the queues. Packets that still borrow pages keep their queue's peer, not its rings.
  */
 static void connect_disconnect(struct handshake *h)
@@ -323,7 +362,7 @@ static void connect_disconnect(struct handshake *h)
 	if (!d->vif.nr_queues)
 		return;
 	capture_server_forget_port(d->nb->capture_server, &d->bridge_port);
-	worker_detach(d->nb->worker, &d->worker_port);
+	workers_detach(d->nb->workers, &d->bridge_port, d->worker_ports);
 	device_tap_close(d);
 	device_ctrl_close(d);
 	device_port_undo(d);
@@ -348,7 +387,7 @@ void connect_limits_changed(struct device *d)
 	if (!d->vif.nr_queues)
 		return;
 	vif_limits_read(d->handshake->store, d->handshake->own_path, &d->limits);
-	worker_run(d->nb->worker, set_limits, d);
+	workers_run(d->nb->workers, set_limits, d);
 	log_info("%s: rate limits are %s", d->vif.name,
 		 rate_is_on(&d->limits.tx) || rate_is_on(&d->limits.rx) ? "as the store says" : "off");
 }

@@ -107,7 +107,6 @@ static int open_earlier(struct journal_file *f, struct handshake *h, const struc
 		return err;
 	describe(&expected, w, token);
 	if (memcmp(f->file.memory, &expected, sizeof(expected)) == 0 &&
-	    ((struct first_page *)f->file.memory)->mcast.nr <= MCAST_MAX &&
 	    (!w->has_ctrl || journal_file_ctrl(f, w)->nr_queues == w->nr_queues))
 		return 0;
 	journal_file_close(f, false);

@@ -1,7 +1,7 @@
 /*
  * netback/mcast.h - the multicast addresses that a guest asks for, and whether it wants nothing else.   [hot]
  *
- * Runs in  the worker; the switch in any thread.
+ * Runs in  any worker that moves packets of the vif; the switch in any thread.
  * Spec     xen/io/netif.h, feature-multicast-control.
  */
 #ifndef SLUICE_NETBACK_MCAST_H
@@ -17,36 +17,49 @@
 
 struct mcast {
 	bool is_on; /* request-multicast-control */
-	uint32_t nr;
-	struct rte_ether_addr list[MCAST_MAX];
+	uint64_t list[MCAST_MAX]; /* 0: free */
 };
 
-static inline uint32_t mcast_find(const struct mcast *mc, const struct rte_ether_addr *addr)
+static inline uint64_t mcast_key(const struct rte_ether_addr *addr)
 {
-	uint32_t i = 0;
+	uint64_t key = 0;
 
-	while (i < mc->nr && !rte_is_same_ether_addr(&mc->list[i], addr))
-		i++;
-	return i;
+	__builtin_memcpy(&key, addr->addr_bytes, RTE_ETHER_ADDR_LEN);
+	return key;
+}
+
+static inline bool mcast_has(const struct mcast *mc, uint64_t key)
+{
+	for (uint32_t i = 0; i < MCAST_MAX; i++)
+		if (load_relaxed(&mc->list[i]) == key)
+			return true;
+	return false;
 }
 
 /* -ENOSPC: the list is full. Adding twice is adding once. */
 static inline int mcast_add(struct mcast *mc, const struct rte_ether_addr *addr)
 {
-	if (mcast_find(mc, addr) < mc->nr)
+	uint64_t key = mcast_key(addr);
+
+	if (mcast_has(mc, key))
 		return 0;
-	if (mc->nr == MCAST_MAX)
-		return -ENOSPC;
-	mc->list[mc->nr++] = *addr;
-	return 0;
+	for (uint32_t i = 0; i < MCAST_MAX; i++) {
+		uint64_t none = 0;
+
+		if (cas_acq_rel(&mc->list[i], &none, key)) /* with another queue's of the same: one place, one address */
+			return 0;
+	}
+	return -ENOSPC;
 }
 
+/* Two queues may have added it at once. */
 static inline void mcast_del(struct mcast *mc, const struct rte_ether_addr *addr)
 {
-	uint32_t i = mcast_find(mc, addr);
+	uint64_t key = mcast_key(addr);
 
-	if (i < mc->nr)
-		mc->list[i] = mc->list[--mc->nr];
+	for (uint32_t i = 0; i < MCAST_MAX; i++)
+		if (load_relaxed(&mc->list[i]) == key)
+			store_relaxed(&mc->list[i], 0);
 }
 
 /* Does the guest want this frame? Broadcasts it always does. */
@@ -54,7 +67,7 @@ static inline bool mcast_wants(const struct mcast *mc, const struct rte_ether_ad
 {
 	if (likely(!load_relaxed(&mc->is_on) || !rte_is_multicast_ether_addr(dst) || rte_is_broadcast_ether_addr(dst)))
 		return true;
-	return mcast_find(mc, dst) < mc->nr;
+	return mcast_has(mc, mcast_key(dst));
 }
 
 #endif

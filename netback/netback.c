@@ -1,10 +1,10 @@
 /*
  * netback/netback.c - sets the back end up and takes it down.
  *
- *      DPDK --> pools --> worker --> ports --> xenbus (vifs come and go)
+ *      DPDK --> pools --> workers --> ports --> xenbus (vifs come and go)
  *
  * Teardown in reverse: vifs close (their pages may linger in ports), ports close (their packets come back), then what
- * lingered is freed, the worker ends, the pools go.
+ * lingered is freed, the workers end, the pools go.
  *
  * Owns     see netback_priv.h.
  * Runs in  the control thread.
@@ -24,6 +24,7 @@
 #include "netback/eal.h"
 #include "netback/link.h"
 #include "netback/netback_priv.h"
+#include "netback/place.h"
 #include "netback/pmd.h"
 
 #define POOL_CACHE 256
@@ -78,7 +79,7 @@ static void on_fault(void *arg, uint32_t events)
 	struct device *d, *next;
 	uint64_t count;
 
-	if (read(worker_fault_fd(nb->worker), &count, sizeof(count)) < 0)
+	if (read(workers_fault_fd(nb->workers), &count, sizeof(count)) < 0)
 		return;
 	for (d = TAILQ_FIRST(&nb->devices); d; d = next) {
 		enum vif_fault fault = device_fault(d);
@@ -176,47 +177,74 @@ static void pools_destroy(struct netback *nb)
 	rte_mempool_free(nb->pools.pool);
 }
 
-static int port_add_tap(struct netback *nb, struct netback_port *np, const char *name, char *why)
+static int port_open_tap(struct netback *nb, struct netback_port *np, const char *name, char *why)
 {
 	int err = tap_open(&(struct tap_options){.name = name}, nb->pools.pool, &np->tap, why, NETBACK_WHY_BYTES);
 
 	if (!err)
-		np->worker_port = (struct worker_port){.port = &np->tap->bridge_port, .fd = np->tap->fd, .wake = WORKER_WAKE_FD};
+		np->bridge_port = &np->tap->bridge_port;
 	return err;
 }
 
-static int port_add_ethdev(struct netback *nb, struct netback_port *np, const char *devargs, char *why)
+/* With a queue for each worker, if it has as many; for each that it is pinned to. */
+static int port_open_ethdev(struct netback *nb, struct netback_port *np, const char *devargs, unsigned nr_pins, char *why)
 {
-	int err = port_open(devargs, nb->pools.pool, nb->flat_pool, &np->port, why, NETBACK_WHY_BYTES);
+	uint16_t max = (uint16_t)(nr_pins ? nr_pins : workers_nr(nb->workers));
+	int err = port_open(devargs, max, nb->pools.pool, nb->flat_pool, &np->port, why, NETBACK_WHY_BYTES);
 
-	if (err)
-		return err;
-	np->worker_port = (struct worker_port){
-		.port = &np->port->bridge_port,
-		.fd = np->port->intr_fd,
-		.wake = np->port->is_silent       ? WORKER_WAKE_NONE
-			: np->port->intr_fd >= 0 ? WORKER_WAKE_FD
-						 : WORKER_WAKE_TIMER,
-	};
-	return 0;
+	if (!err)
+		np->bridge_port = &np->port->bridge_port;
+	return err;
 }
 
 static void port_drop(struct netback_port *np)
 {
 	tap_close(np->tap);
 	port_close(np->port);
+	free(np->parts);
 	*np = (struct netback_port){0};
 }
 
-/* "tap:NAME" is ours; everything else is DPDK's. */
+/* How a worker learns of packets. */
+static void port_part_init(const struct netback_port *np, unsigned i, struct worker_port *part)
+{
+	part->fd = np->tap ? np->tap->fd : np->port->queue[i].intr_fd;
+	part->wake = np->port && np->port->is_silent ? WORKER_WAKE_NONE : part->fd >= 0 ? WORKER_WAKE_FD : WORKER_WAKE_TIMER;
+}
+
+static int port_attach(struct netback *nb, struct netback_port *np, const uint16_t pins[], unsigned nr_pins)
+{
+	struct bridge_port *bp = np->bridge_port;
+	uint16_t lanes[BRIDGE_MAX_LANES];
+
+	np->parts = calloc(bp->nr_parts, sizeof(*np->parts));
+	if (!np->parts)
+		return -ENOMEM;
+	workers_spread(nb->workers, pins, nr_pins, lanes, bp->nr_parts);
+	for (unsigned i = 0; i < bp->nr_parts; i++) {
+		bp->parts[i]->lane = lanes[i];
+		port_part_init(np, i, &np->parts[i]);
+		np->worker_ports[i] = &np->parts[i];
+	}
+	return workers_attach(nb->workers, bp, np->worker_ports);
+}
+
+/* "tap:NAME" is ours; everything else is DPDK's, and its name ends at the first comma. */
 static int port_add(struct netback *nb, const char *text, char *why)
 {
 	struct netback_port *np = &nb->ports[nb->nr_ports];
-	int err = strncmp(text, "tap:", 4) == 0 ? port_add_tap(nb, np, text + 4, why) : port_add_ethdev(nb, np, text, why);
+	bool is_tap = strncmp(text, "tap:", 4) == 0;
+	char name[RTE_ETH_NAME_MAX_LEN];
+	uint16_t pins[LCORES_MAX];
+	unsigned nr_pins;
+	int err;
 
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, ","), is_tap ? text + 4 : text);
+	nr_pins = place_pins(nb, name, pins);
+	err = is_tap ? port_open_tap(nb, np, text + 4, why) : port_open_ethdev(nb, np, text, nr_pins, why);
 	if (err)
 		return err;
-	err = worker_attach(nb->worker, &np->worker_port);
+	err = port_attach(nb, np, pins, nr_pins);
 	if (err) {
 		snprintf(why, NETBACK_WHY_BYTES, "port '%s' cannot join the bridge: %s", text, strerror(-err));
 		port_drop(np);
@@ -231,7 +259,7 @@ static void ports_close(struct netback *nb)
 	while (nb->nr_ports) {
 		struct netback_port *np = &nb->ports[--nb->nr_ports];
 
-		worker_detach(nb->worker, &np->worker_port);
+		workers_detach(nb->workers, np->bridge_port, np->worker_ports);
 		port_drop(np);
 	}
 }
@@ -256,7 +284,7 @@ static int serve_vifs(struct netback *nb, char *why)
 {
 	int err;
 
-	nb->fault_source = loop_add_fd(nb->loop, worker_fault_fd(nb->worker), EPOLLIN, on_fault, nb);
+	nb->fault_source = loop_add_fd(nb->loop, workers_fault_fd(nb->workers), EPOLLIN, on_fault, nb);
 	if (!nb->fault_source) {
 		snprintf(why, NETBACK_WHY_BYTES, "no event source: %s", strerror(errno));
 		return -errno;
@@ -279,7 +307,7 @@ static int serve_vifs(struct netback *nb, char *why)
 	}
 	for (unsigned i = 0; i < nb->nr_ports; i++)
 		log_info("port %s is on bridge %s, frames up to %u bytes", netback_port_name(&nb->ports[i]), nb->opt.bridge,
-			 nb->ports[i].worker_port.port->max_frame);
+			 nb->ports[i].bridge_port->max_frame);
 	err = capture_server_create(nb, &nb->capture_server);
 	if (err)
 		log_warn("no socket for sluice capture: %s", strerror(-err));
@@ -287,10 +315,30 @@ static int serve_vifs(struct netback *nb, char *why)
 	return 0;
 }
 
+/* On each processor that was named; on none in particular otherwise. */
+static int start_workers(struct netback *nb, char *why)
+{
+	const struct lcores *l = &nb->opt.lcores;
+	struct workers_options opt = {
+		.cpus = l->nr ? l->cpu : (const int[]){-1},
+		.nr = l->nr ? l->nr : 1,
+		.ageing_s = nb->opt.ageing_s,
+		.idle_us = nb->opt.idle_us,
+		.pool = nb->pools.pool,
+		.ext_pool = nb->pools.ext_pool,
+	};
+	int err = workers_create(&opt, &nb->workers);
+
+	if (err) {
+		snprintf(why, NETBACK_WHY_BYTES, "the packet threads do not start: %s", strerror(-err));
+		return err;
+	}
+	return place_check(nb, why);
+}
+
 int netback_create(struct loop *loop, struct hv *hv, const struct netback_options *opt, struct netback **out,
 		   char why[NETBACK_WHY_BYTES])
 {
-	struct worker_options wopt = {.cpu = opt->cpu, .ageing_s = opt->ageing_s, .idle_us = opt->idle_us};
 	struct netback *nb = calloc(1, sizeof(*nb));
 	int err = -ENOMEM;
 
@@ -310,13 +358,7 @@ int netback_create(struct loop *loop, struct hv *hv, const struct netback_option
 		snprintf(why, NETBACK_WHY_BYTES, "--memory %u MiB is too little for packet buffers", opt->memory_mib);
 		goto fail;
 	}
-	wopt.pool = nb->pools.pool;
-	wopt.ext_pool = nb->pools.ext_pool;
-	err = worker_create(&wopt, &nb->worker);
-	if (err) {
-		snprintf(why, NETBACK_WHY_BYTES, "the packet thread does not start: %s", strerror(-err));
-		goto fail;
-	}
+	err = start_workers(nb, why);
 	for (unsigned i = 0; i < opt->nr_ports && !err; i++)
 		err = port_add(nb, opt->ports[i], why);
 	err = err ? err : serve_vifs(nb, why);
@@ -357,7 +399,7 @@ void netback_destroy(struct netback *nb)
 	ports_close(nb);
 	loop_remove(nb->linger_timer);
 	lingering_finish(nb);
-	worker_destroy(nb->worker);
+	workers_destroy(nb->workers);
 	pools_destroy(nb);
 	free(nb);
 }

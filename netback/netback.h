@@ -2,7 +2,7 @@
  * netback/netback.h - the network back end as a service: DPDK, pools, bridge, ports, and every guest's vifs.
  *
  * Owns     everything from create to destroy.
- * Runs in  the loop's thread, which is also the store's; packets move in a worker of its own.
+ * Runs in  the loop's thread, which is also the store's; packets move in workers of their own.
  * Fails    -errno, with a sentence in the caller's buffer.
  */
 #ifndef SLUICE_NETBACK_NETBACK_H
@@ -12,10 +12,12 @@
 
 #include "hv/hv.h"
 #include "hv/loop.h"
+#include "netback/lcores.h"
 
 #define NETBACK_MAX_PORTS 31 /* DPDK has 32 ethdevs in all */
 #define NETBACK_DEFAULT_BRIDGE "xenbr0"
 #define NETBACK_MAX_QUEUES 8 /* of a vif */
+#define NETBACK_MAX_PINS 64
 #define NETBACK_WHY_BYTES 640
 
 struct netback_options {
@@ -25,7 +27,9 @@ struct netback_options {
 	unsigned ageing_s; /* 0: a hub */
 	unsigned memory_mib;
 	unsigned idle_us; /* polls so long before it sleeps */
-	int cpu;          /* -1: not pinned */
+	struct lcores lcores; /* a worker on each; none: one worker, on any */
+	const char *pins[NETBACK_MAX_PINS]; /* "NAME=2,3": which of them poll a vif's or a port's queues */
+	unsigned nr_pins;
 	unsigned max_queues; /* that a vif may have, up to NETBACK_MAX_QUEUES */
 	bool copies_only; /* guests' pages are copied even where mapping them is cheap */
 	const char *eal_args;

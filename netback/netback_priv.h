@@ -14,7 +14,14 @@
 #include "netback/netback.h"
 #include "netback/tap.h"
 #include "netback/vif_port.h"
-#include "netback/worker.h"
+#include "netback/workers.h"
+
+/* A connected vif's queues in one lane. */
+struct device_part {
+	struct bridge_part bridge;
+	struct vif_part vif;
+	struct worker_port worker;
+};
 
 /* link.c's. */
 struct link {
@@ -32,7 +39,8 @@ struct device {
 	struct vif_port port;
 	struct capture *captures; /* that look on, connected or not: port.captures while connected */
 	struct bridge_port bridge_port;
-	struct worker_port worker_port;
+	struct device_part *parts; /* of bridge_port, while connected */
+	struct worker_port *worker_ports[VIF_MAX_QUEUES];
 	struct journal_file journal; /* while connected */
 	struct ctrl ctrl;          /* its peer is NULL when there is none */
 	struct loop_source *ctrl_source;
@@ -40,6 +48,7 @@ struct device {
 	char linux_bridge[IFNAMSIZ]; /* "": the back end's own */
 	struct tap *tap;           /* when its bridge is Linux's: joined to this vif alone */
 	struct worker_port tap_worker_port;
+	struct worker_port *tap_worker_ports[1];
 	struct link link;          /* while there is a tap */
 	TAILQ_ENTRY(device) all;
 };
@@ -48,7 +57,9 @@ struct device {
 struct netback_port {
 	struct port *port;
 	struct tap *tap;
-	struct worker_port worker_port;
+	struct bridge_port *bridge_port; /* in either */
+	struct worker_port *parts;       /* of it */
+	struct worker_port *worker_ports[BRIDGE_MAX_LANES];
 };
 
 static inline const char *netback_port_name(const struct netback_port *np)
@@ -62,7 +73,7 @@ struct netback {
 	struct netback_options opt;
 	struct vif_pools pools;
 	struct rte_mempool *flat_pool;
-	struct worker *worker;
+	struct workers *workers;
 	struct xenbus *xenbus;
 	struct capture_server *capture_server; /* NULL: no captures can be asked for */
 	struct loop_source *limits_source; /* watch events of own directories' rates */

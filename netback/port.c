@@ -20,46 +20,46 @@
 
 static uint16_t port_in(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	const struct port *p = queue;
+	const struct port_queue *q = queue;
 
-	return rte_eth_rx_burst(p->port_id, 0, pkts, n);
+	return rte_eth_rx_burst(q->port_id, q->index, pkts, n);
 }
 
 static uint16_t port_out(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	const struct port *p = queue;
+	const struct port_queue *q = queue;
 
-	return rte_eth_tx_burst(p->port_id, 0, pkts, n);
+	return rte_eth_tx_burst(q->port_id, q->index, pkts, n);
 }
 
 /* What the driver wants to know of a packet that leaves it the checksum, or the cutting. False: it refuses. */
-static bool port_prepare(const struct port *p, struct rte_mbuf *m)
+static bool port_prepare(const struct port_queue *q, struct rte_mbuf *m)
 {
 	if (likely(!offload_needs(m)))
 		return true;
 	if ((m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4)) == (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4))
 		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM; /* each frame's own */
-	return rte_eth_tx_prepare(p->port_id, 0, &m, 1) == 1;
+	return rte_eth_tx_prepare(q->port_id, q->index, &m, 1) == 1;
 }
 
 /* With hardware offloads: a packet that the driver refuses is gone, as one that gets lost on the wire. */
 static uint16_t port_out_offload(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	const struct port *p = queue;
+	const struct port_queue *q = queue;
 	uint16_t nr = 0;
 
 	for (uint16_t i = 0; i < n; i++)
-		if (port_prepare(p, pkts[i]))
+		if (port_prepare(q, pkts[i]))
 			pkts[nr++] = pkts[i];
 		else
 			rte_pktmbuf_free(pkts[i]);
-	return (uint16_t)(rte_eth_tx_burst(p->port_id, 0, pkts, nr) + (n - nr));
+	return (uint16_t)(rte_eth_tx_burst(q->port_id, q->index, pkts, nr) + (n - nr));
 }
 
 /* For drivers that cannot do with a packet as it lies: a copy of it in our own memory. */
 static uint16_t port_out_copy(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct port *p = queue;
+	struct port_queue *q = queue;
 	uint16_t nr;
 
 	for (nr = 0; nr < n; nr++) {
@@ -67,7 +67,7 @@ static uint16_t port_out_copy(void *queue, struct rte_mbuf **pkts, uint16_t n)
 
 		if (m->nb_segs == 1 && RTE_MBUF_DIRECT(m))
 			continue;
-		m = rte_pktmbuf_copy(m, p->copy_pool, 0, UINT32_MAX);
+		m = rte_pktmbuf_copy(m, q->copy_pool, 0, UINT32_MAX);
 		if (!m)
 			break;
 		rte_pktmbuf_free(pkts[nr]);
@@ -123,6 +123,14 @@ static unsigned port_caps(uint64_t offloads)
 	return caps;
 }
 
+/* Flows to queues, so that each keeps its order. */
+static void port_spread(struct rte_eth_conf *conf, const struct rte_eth_dev_info *info)
+{
+	conf->rx_adv_conf.rss_conf.rss_hf = info->flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
+	if (conf->rx_adv_conf.rss_conf.rss_hf)
+		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+}
+
 static int port_configure(struct port *p, const struct rte_eth_conf *conf, uint16_t nr_queues, struct rte_mempool *pool)
 {
 	uint16_t nr_rx = PORT_NR_DESC, nr_tx = PORT_NR_DESC;
@@ -136,6 +144,26 @@ static int port_configure(struct port *p, const struct rte_eth_conf *conf, uint1
 	return err;
 }
 
+/* The bridge's port and its parts, one for each queue. */
+static void port_make_parts(struct port *p, const struct rte_eth_dev_info *info, uint64_t offloads, struct rte_mempool *copy_pool)
+{
+	bridge_burst_fn out = copy_pool ? port_out_copy : offloads & CSUM_OFFLOADS ? port_out_offload : port_out;
+
+	p->bridge_port = (struct bridge_port){
+		.nr_parts = p->nr_queues,
+		.max_frame = port_set_mtu(p->port_id, info),
+		.caps = port_caps(offloads),
+		.index = BRIDGE_NO_PORT,
+	};
+	for (uint16_t i = 0; i < p->nr_queues; i++) {
+		struct port_queue *q = &p->queue[i];
+
+		*q = (struct port_queue){.port_id = p->port_id, .index = i, .intr_fd = -1, .copy_pool = copy_pool};
+		q->part = (struct bridge_part){.queue = q, .in = port_in, .out = out};
+		p->bridge_port.parts[i] = &q->part;
+	}
+}
+
 int port_start(struct port *p, uint16_t port_id, uint16_t nr_queues, struct rte_mempool *pool, struct rte_mempool *flat)
 {
 	struct rte_eth_conf conf = {0};
@@ -146,6 +174,7 @@ int port_start(struct port *p, uint16_t port_id, uint16_t nr_queues, struct rte_
 	if (err)
 		return err;
 	p->port_id = port_id;
+	p->nr_queues = nr_queues;
 	rte_eth_dev_get_name_by_port(port_id, p->name);
 	p->device = info.device;
 	is_tap = strcmp(info.driver_name, "net_tap") == 0;
@@ -153,28 +182,22 @@ int port_start(struct port *p, uint16_t port_id, uint16_t nr_queues, struct rte_
 	conf.txmode.offloads = port_tx_offloads(&info);
 	conf.rxmode.offloads = info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_TCP_CKSUM |
 						       RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
-	/* A device that reads memory by itself can reach the mbuf pool, not a guest's pages. */
-	is_virtual = strcmp(rte_bus_name(rte_dev_bus(info.device)), "vdev") == 0;
-	p->is_flat = !(conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
-	p->copy_pool = p->is_flat ? flat : is_virtual ? NULL : pool;
-	p->intr_fd = -1;
+	if (nr_queues > 1)
+		port_spread(&conf, &info);
 	err = port_configure(p, &conf, nr_queues, pool);
 	if (err)
 		return err;
-	p->bridge_port = (struct bridge_port){
-		.queue = p,
-		.in = port_in,
-		.out = p->copy_pool ? port_out_copy : conf.txmode.offloads & CSUM_OFFLOADS ? port_out_offload : port_out,
-		.max_frame = port_set_mtu(port_id, &info),
-		.caps = port_caps(conf.txmode.offloads),
-		.index = BRIDGE_NO_PORT,
-	};
+	/* A device that reads memory by itself can reach the mbuf pool, not a guest's pages. */
+	is_virtual = strcmp(rte_bus_name(rte_dev_bus(info.device)), "vdev") == 0;
+	if (p->queue)
+		port_make_parts(p, &info, conf.txmode.offloads,
+			!(conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) ? flat : is_virtual ? NULL : pool);
 	err = rte_eth_dev_start(port_id);
 	if (err)
 		return err;
 	rte_eth_promiscuous_enable(port_id); /* some drivers have no such mode and see everything anyway */
-	if (is_tap)
-		p->intr_fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port_id, 0);
+	for (uint16_t i = 0; is_tap && p->queue && i < nr_queues; i++)
+		p->queue[i].intr_fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port_id, i);
 	return 0;
 }
 
@@ -220,12 +243,24 @@ static int port_find(const char *devargs, uint16_t *port_id)
 	return -ENODEV;
 }
 
-int port_open(const char *devargs, struct rte_mempool *pool, struct rte_mempool *flat, struct port **out, char *why,
-	      size_t why_size)
+/* As many queues as it has both ways, up to max. */
+static uint16_t port_queues(uint16_t port_id, uint16_t max)
+{
+	struct rte_eth_dev_info info;
+
+	if (rte_eth_dev_info_get(port_id, &info))
+		return 1;
+	max = RTE_MIN(max, info.max_rx_queues);
+	max = RTE_MIN(max, info.max_tx_queues);
+	return RTE_MAX(max, (uint16_t)1);
+}
+
+int port_open(const char *devargs, uint16_t max_queues, struct rte_mempool *pool, struct rte_mempool *flat, struct port **out,
+	      char *why, size_t why_size)
 {
 	struct port *p = calloc(1, sizeof(*p));
 	char full[512];
-	uint16_t port_id = 0;
+	uint16_t port_id = 0, nr;
 	int err;
 
 	if (!p) {
@@ -241,12 +276,14 @@ int port_open(const char *devargs, struct rte_mempool *pool, struct rte_mempool 
 	err = port_find(full, &port_id);
 	if (err)
 		goto free_port;
-	err = port_start(p, port_id, 1, pool, flat);
+	nr = port_queues(port_id, max_queues);
+	p->queue = calloc(nr, sizeof(*p->queue));
+	err = p->queue ? port_start(p, port_id, nr, pool, flat) : -ENOMEM;
 	if (err)
 		goto remove_device;
 	p->is_silent = port_is_silent(full);
-	if (p->is_silent)
-		p->bridge_port.in = NULL;
+	for (uint16_t i = 0; p->is_silent && i < p->nr_queues; i++)
+		p->queue[i].part.in = NULL;
 	*out = p;
 	return 0;
 
@@ -255,6 +292,7 @@ remove_device:
 		rte_dev_remove(p->device);
 free_port:
 	snprintf(why, why_size, "cannot open port '%s': %s (-v shows more)", devargs, port_reason(err));
+	free(p->queue);
 	free(p);
 	return err;
 }
@@ -266,5 +304,6 @@ void port_close(struct port *p)
 	rte_eth_dev_stop(p->port_id);
 	rte_eth_dev_close(p->port_id);
 	rte_dev_remove(p->device);
+	free(p->queue);
 	free(p);
 }

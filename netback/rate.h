@@ -5,7 +5,7 @@
  *
  * A clock behind now by more than RATE_BURST_MS is put there: so much can be saved up, and as much is sent at once after a rest.
  *
- * Runs in  the worker; settings change there, too (worker_run).
+ * Runs in  any worker that moves packets of the vif: they share the clocks. Settings change while all stand still (workers_run).
  * Spec     the node "rate" of Linux's back end: bytes and microseconds.
  */
 #ifndef SLUICE_NETBACK_RATE_H
@@ -13,6 +13,7 @@
 
 #include <rte_cycles.h>
 
+#include "rings/atomics.h"
 #include "rings/types.h"
 
 #define RATE_BURST_MS 60 /* more than a sleeping worker may oversleep, on a busy machine, too */
@@ -44,18 +45,21 @@ static inline bool rate_is_on(const struct rate *r)
 
 static inline bool rate_has_credit(const struct rate *r, uint64_t now)
 {
-	return r->bytes.clock <= now && r->packets.clock <= now;
+	return load_relaxed(&r->bytes.clock) <= now && load_relaxed(&r->packets.clock) <= now;
 }
 
 static inline void rate_bucket_spend(struct rate_bucket *b, uint64_t now, uint64_t amount)
 {
 	uint64_t oldest = now - RATE_BURST_MS * rte_get_tsc_hz() / 1000;
 
+	uint64_t cost = (uint64_t)(((__uint128_t)amount * b->cost) >> RATE_SHIFT);
+	uint64_t clock = load_relaxed(&b->clock);
+
 	if (!b->cost)
 		return;
-	if (b->clock < oldest)
-		b->clock = oldest;
-	b->clock += (uint64_t)(((__uint128_t)amount * b->cost) >> RATE_SHIFT);
+	/* With other workers' of the same: nobody's packets are forgotten. */
+	while (!cas_acq_rel(&b->clock, &clock, (clock < oldest ? oldest : clock) + cost))
+		;
 }
 
 static inline void rate_spend(struct rate *r, uint64_t now, uint64_t packets, uint64_t bytes)

@@ -32,6 +32,7 @@ struct steer {
 struct steer_hash {
 	uint32_t value;
 	uint8_t type; /* _XEN_NETIF_CTRL_HASH_TYPE_* */
+	bool is_none;
 };
 
 static inline bool steer_is_on(const struct steer *s)

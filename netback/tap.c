@@ -187,10 +187,10 @@ int tap_open(const struct tap_options *opt, struct rte_mempool *pool, struct tap
 		err = set_up(t, opt, why, why_size);
 	if (err)
 		goto fail;
+	t->bridge_part = (struct bridge_part){.queue = t, .in = tap_in, .out = tap_out};
 	t->bridge_port = (struct bridge_port){
-		.queue = t,
-		.in = tap_in,
-		.out = tap_out,
+		.parts = {&t->bridge_part},
+		.nr_parts = 1,
 		.max_frame = TAP_MAX_FRAME, /* Linux drops what its MTU does not allow */
 		.caps = OFFLOAD_ALL,
 		.index = BRIDGE_NO_PORT,

@@ -8,7 +8,7 @@
  *
  * Owns     the interface and its descriptor from open to close; a standing set of buffers to read into.
  * Trusts   the kernel, but no packet: what the header says is held against the packet's own headers.
- * Runs in  the control thread: open, close. Worker: tap_in, tap_out.
+ * Runs in  the control thread: open, close. Its one part's lane: tap_in, tap_out.
  * Fails    -errno, and a sentence in the caller's buffer that names the interface and what to do.
  * Spec     linux/if_tun.h, linux/virtio_net.h.
  */
@@ -44,6 +44,7 @@ struct tap {
 	unsigned nr_parts;
 	struct tap_stats stats;
 	struct bridge_port bridge_port;
+	struct bridge_part bridge_part;
 };
 
 int tap_open(const struct tap_options *opt, struct rte_mempool *pool, struct tap **out, char *why, size_t why_size);

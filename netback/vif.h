@@ -257,9 +257,12 @@ static inline void vif_tend(struct vif_queue *q)
 		vif_rx_retry(q);
 	vif_tx_finish(q);
 }
-/* The first thing the worker does with a queue. any_fault becomes true when the queue fails, stalls, or goes on. */
-void vif_attach(struct vif_queue *q, bool *any_fault);
-/* The last thing the worker does with a queue: from now on packets come back through the ring of done slots alone. */
+/*
+ * Before anybody moves packets of the queue. any_fault becomes true when the queue fails, stalls, or goes on. lcore: whose thread alone does, and gets
+ * its slots back without the ring of done slots; or VIF_LCORE_NONE.
+ */
+void vif_attach(struct vif_queue *q, bool *any_fault, uint32_t lcore);
+/* Nobody moves packets of the queue any more: they come back through the ring of done slots alone. */
 void vif_detach(struct vif_queue *q);
 /* A packet's last reference went: any thread. */
 void vif_tx_slot_freed(void *page, void *slot);

@@ -7,33 +7,36 @@
 
 #define LIMITED_BURST 4 /* packets of a guest with a rate that are taken at once */
 
-static inline uint16_t queue_in(struct vif_port *p, uint16_t i, struct rte_mbuf **pkts, uint16_t n)
+static inline uint16_t queue_in(struct vif_part *part, uint16_t i, struct rte_mbuf **pkts, uint16_t n)
 {
+	struct vif_port *p = part->port;
 	uint16_t got = p->is_ethdev ? rte_eth_rx_burst(p->port_id, i, pkts, n) : vif_tx_burst(p->queue[i], pkts, n);
 
 	if (unlikely(p->captures))
-		capture_burst(p->captures, CAPTURE_TX, i, pkts, got);
+		capture_burst(p->captures, part->lane, CAPTURE_TX, i, pkts, got);
 	return got;
 }
 
-static inline void queue_out(struct vif_port *p, uint16_t i, struct rte_mbuf **pkts, uint16_t n)
+static inline void queue_out(struct vif_part *part, uint16_t i, struct rte_mbuf **pkts, uint16_t n)
 {
+	struct vif_port *p = part->port;
+
 	if (unlikely(p->captures))
-		capture_burst(p->captures, CAPTURE_RX, i, pkts, n);
+		capture_burst(p->captures, part->lane, CAPTURE_RX, i, pkts, n);
 	if (p->is_ethdev)
 		rte_eth_tx_burst(p->port_id, i, pkts, n);
 	else
 		vif_rx_burst(p->queue[i], pkts, n);
 }
 
-static uint16_t queues_in(struct vif_port *p, struct rte_mbuf **pkts, uint16_t n)
+static uint16_t queues_in(struct vif_part *part, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint16_t got = 0;
 
-	for (uint16_t i = 0; i < p->nr_queues && got < n; i++) {
-		got = (uint16_t)(got + queue_in(p, p->next, pkts + got, (uint16_t)(n - got)));
-		if (++p->next >= p->nr_queues)
-			p->next = 0;
+	for (uint16_t i = 0; i < part->nr_own && got < n; i++) {
+		got = (uint16_t)(got + queue_in(part, part->own[part->next], pkts + got, (uint16_t)(n - got)));
+		if (++part->next >= part->nr_own)
+			part->next = 0;
 	}
 	return got;
 }
@@ -48,48 +51,69 @@ static uint64_t bytes_of(struct rte_mbuf *const pkts[], uint16_t n)
 }
 
 /* A few at a time: the last ones may be sent on credit. */
-static __rte_noinline uint16_t limited_in(struct vif_port *p, struct rte_mbuf **pkts, uint16_t n)
+static __rte_noinline uint16_t limited_in(struct vif_part *part, struct rte_mbuf **pkts, uint16_t n)
 {
+	struct vif_port *p = part->port;
 	uint64_t now = rte_rdtsc();
 	uint16_t got;
 
-	p->is_throttled = !rate_has_credit(&p->tx_rate, now);
-	if (p->is_throttled) {
-		for (uint16_t i = 0; i < p->nr_queues; i++)
-			vif_tend(p->queue[i]);
+	part->is_throttled = !rate_has_credit(&p->tx_rate, now);
+	if (part->is_throttled) {
+		for (uint16_t i = 0; i < part->nr_own; i++)
+			vif_tend(p->queue[part->own[i]]);
 		return 0;
 	}
-	got = queues_in(p, pkts, RTE_MIN(n, LIMITED_BURST));
+	got = queues_in(part, pkts, RTE_MIN(n, LIMITED_BURST));
 	rate_spend(&p->tx_rate, now, got, bytes_of(pkts, got));
 	return got;
 }
 
-uint16_t vif_port_in(void *port, struct rte_mbuf **pkts, uint16_t n)
+uint16_t vif_port_in(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct vif_port *p = port;
+	struct vif_part *part = queue;
 
 	/* One that rests without an event keeps its mark until it is looked at, though its limit was lifted meanwhile. */
-	return likely(!rate_is_on(&p->tx_rate) && !p->is_throttled) ? queues_in(p, pkts, n) : limited_in(p, pkts, n);
+	return likely(!rate_is_on(&part->port->tx_rate) && !part->is_throttled) ? queues_in(part, pkts, n)
+										 : limited_in(part, pkts, n);
+}
+
+/* hash->is_none where none was asked for, or none fits. */
+static unsigned queue_of(const struct vif_port *p, const struct rte_mbuf *m, struct steer_hash *hash)
+{
+	if (steer_is_on(&p->steer) && steer_hash(&p->steer, m, hash))
+		return steer_queue(&p->steer, hash->value, p->nr_queues);
+	hash->is_none = true;
+	return steer_flow(m, p->nr_queues);
+}
+
+uint16_t vif_port_lane_of(const struct bridge_port *bp, struct rte_mbuf *m)
+{
+	const struct vif_port *p = ((const struct vif_part *)bp->parts[0]->queue)->port;
+	struct steer_hash hash = {0};
+
+	return p->lane[queue_of(p, m, &hash)];
 }
 
 /* The hash goes with the packet to the guest; another port's is none of this one's. */
-static unsigned queue_of(const struct vif_port *p, struct rte_mbuf *m)
+static unsigned queue_and_hash(const struct vif_port *p, struct rte_mbuf *m)
 {
-	struct steer_hash hash;
+	struct steer_hash hash = {0};
+	unsigned queue = queue_of(p, m, &hash);
 
 	m->ol_flags &= ~RTE_MBUF_F_RX_RSS_HASH;
-	if (!steer_is_on(&p->steer) || !steer_hash(&p->steer, m, &hash))
-		return steer_flow(m, p->nr_queues);
+	if (hash.is_none)
+		return queue;
 	m->ol_flags |= RTE_MBUF_F_RX_RSS_HASH;
 	m->hash.fdir.lo = hash.value;
 	m->hash.fdir.hi = hash.type;
-	return steer_queue(&p->steer, hash.value, p->nr_queues);
+	return queue;
 }
 
 /* Takes out what the guest has not asked for, or has no credit for; returns how many are left. */
-static __rte_noinline uint16_t filter_out(struct vif_port *p, struct rte_mbuf **pkts, uint16_t n)
+static __rte_noinline uint16_t filter_out(struct vif_part *part, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct vif_stats *stats = p->queue[0]->stats;
+	struct vif_port *p = part->port;
+	struct vif_stats *stats = p->queue[part->own[0]]->stats;
 	uint64_t now = rte_rdtsc();
 	uint16_t left = 0;
 
@@ -110,27 +134,30 @@ static __rte_noinline uint16_t filter_out(struct vif_port *p, struct rte_mbuf **
 	return left;
 }
 
-/* All n are taken: what the guest does not want is gone, too. */
-uint16_t vif_port_out(void *port, struct rte_mbuf **pkts, uint16_t n)
+/* All n are taken: what the guest does not want is gone, too. The bridge brings nothing that belongs to another lane's queue. */
+uint16_t vif_port_out(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct vif_port *p = port;
+	struct vif_part *part = queue;
+	struct vif_port *p = part->port;
 	const uint16_t taken = n;
 
 	if (unlikely(rate_is_on(&p->rx_rate) || (p->mcast && load_relaxed(&p->mcast->is_on))))
-		n = filter_out(p, pkts, n);
-	if (p->nr_queues == 1 && likely(!steer_is_on(&p->steer))) {
-		queue_out(p, 0, pkts, n);
+		n = filter_out(part, pkts, n);
+	if (part->nr_own == 1 && likely(!steer_is_on(&p->steer))) {
+		queue_out(part, part->own[0], pkts, n);
 		return taken;
 	}
 	for (uint16_t i = 0; i < n; i++) {
-		unsigned q = queue_of(p, pkts[i]);
+		unsigned q = queue_and_hash(p, pkts[i]);
 
-		p->out[q][p->nr_out[q]++] = pkts[i];
+		part->out[q][part->nr_out[q]++] = pkts[i];
 	}
-	for (uint16_t q = 0; q < p->nr_queues; q++) {
-		if (p->nr_out[q])
-			queue_out(p, q, p->out[q], p->nr_out[q]);
-		p->nr_out[q] = 0;
+	for (uint16_t i = 0; i < part->nr_own; i++) {
+		uint16_t q = part->own[i];
+
+		if (part->nr_out[q])
+			queue_out(part, q, part->out[q], part->nr_out[q]);
+		part->nr_out[q] = 0;
 	}
 	return taken;
 }

@@ -2,8 +2,8 @@
  * netback/worker.c - polls, bridges, rests and sleeps.
  *
  * A port rests by itself: it arms its event and leaves the list of active ports, whatever the others do. So a round costs
- * what is busy, not what exists. The control thread talks to the worker by leaving one command and waiting until it is done; the
- * worker looks for one each round.
+ * what is busy, not what exists. The control thread changes things only while the worker stands still, which it does between two
+ * rounds when asked to.
  *
  * Owns     see worker.h.
  * Trusts   event fds only as hints.
@@ -24,7 +24,6 @@
 #include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
-#include <rte_random.h>
 
 #define EPOLL_ROUNDS 16 /* how often a busy worker looks for events */
 #define EPOLL_BATCH 64
@@ -32,28 +31,26 @@
 #define GLANCE_MAX_MS 16
 
 struct worker {
-	struct bridge bridge;
+	struct bridge_lane *lane;
 	int epoll_fd;
-	int wake_fd;  /* control -> worker */
-	int fault_fd; /* worker -> control */
+	int wake_fd; /* the control thread and other workers write it */
 	pthread_t thread;
+	uint32_t lcore; /* DPDK's number for the thread */
 	struct worker_options opt;
 	uint64_t idle_tsc;
+	unsigned load;
 	TAILQ_HEAD(, worker_port) all;
 	struct worker_port *active[BRIDGE_MAX_PORTS];
 	unsigned nr_active;
 	int glance_ms;
+	uint64_t errand_tsc;                 /* when another worker last had something for us */
 	uint64_t glance_tsc, glance_min_tsc; /* the last look at all that cannot wake us; how far apart such looks are */
 	bool any_fault;
 	bool must_stop;
 	int start_err;
 	uint64_t sleeps;
-	sem_t started;
-	/* One command at a time. */
-	int (*command)(struct worker *w, void *arg); /* released by control, acquired by the worker; NULL: none */
-	void *command_arg;
-	int command_ret;
-	sem_t command_done;
+	bool must_halt;
+	sem_t started, halted, resumed;
 };
 
 /* ---- in the worker's thread ------------------------------------------------------------------------------------- */
@@ -66,7 +63,7 @@ static void port_activate(struct worker *w, struct worker_port *p, bool is_glanc
 	}
 	p->is_active = true;
 	p->is_glance = is_glance;
-	p->busy_tsc = w->bridge.now;
+	p->busy_tsc = w->lane->now;
 	w->active[w->nr_active++] = p;
 }
 
@@ -107,12 +104,12 @@ static bool port_may_rest(struct worker *w, struct worker_port *p)
 {
 	if (port_is_throttled(p))
 		return true;
-	if (!p->is_glance && w->bridge.now - p->busy_tsc < w->idle_tsc)
+	if (!p->is_glance && w->lane->now - p->busy_tsc < w->idle_tsc)
 		return false;
 	if (!port_arm(p))
 		return true;
 	p->is_glance = false;
-	p->busy_tsc = w->bridge.now;
+	p->busy_tsc = w->lane->now;
 	return false;
 }
 
@@ -121,15 +118,15 @@ static void worker_poll_ports(struct worker *w)
 	for (unsigned i = w->nr_active; i-- > 0;) {
 		struct worker_port *p = w->active[i];
 
-		if (bridge_poll(&w->bridge, p->port)) {
-			p->busy_tsc = w->bridge.now;
+		if (lane_poll(w->lane, p->part)) {
+			p->busy_tsc = w->lane->now;
 			p->is_glance = false;
 			w->glance_ms = GLANCE_MIN_MS;
 		}
 	}
-	bridge_flush(&w->bridge);
+	lane_flush(w->lane);
 	for (unsigned i = w->nr_active; i-- > 0;)
-		if (w->active[i]->busy_tsc != w->bridge.now && port_may_rest(w, w->active[i]))
+		if (w->active[i]->busy_tsc != w->lane->now && port_may_rest(w, w->active[i]))
 			port_deactivate(w, i);
 }
 
@@ -138,20 +135,20 @@ static void worker_report_faults(struct worker *w)
 	uint64_t one = 1;
 
 	w->any_fault = false;
-	if (write(w->fault_fd, &one, sizeof(one)) < 0)
+	if (write(w->opt.fault_fd, &one, sizeof(one)) < 0)
 		return; /* full: the control thread has not looked since, and will */
 }
 
-static void worker_run_command(struct worker *w)
+static void semaphore_wait(sem_t *sem)
 {
-	int (*command)(struct worker *, void *);
+	while (sem_wait(sem) < 0 && errno == EINTR)
+		;
+}
 
-	command = load_acquire(&w->command); /* pairs with worker_call's release */
-	if (!command)
-		return;
-	w->command_ret = command(w, w->command_arg);
-	store_relaxed(&w->command, NULL);
-	sem_post(&w->command_done);
+static void worker_stand_still(struct worker *w)
+{
+	sem_post(&w->halted);
+	semaphore_wait(&w->resumed);
 }
 
 static void worker_event(struct worker *w, const struct epoll_event *e)
@@ -162,7 +159,7 @@ static void worker_event(struct worker *w, const struct epoll_event *e)
 
 	if (!source) {
 		if (read(w->wake_fd, &count, sizeof(count)) < 0)
-			return; /* a command was seen before its wake-up */
+			return; /* what it says was seen before it was read */
 		return;
 	}
 	if (source->queue && hv_event_take(source->queue->hv, source->fd, ports, RTE_DIM(ports)))
@@ -191,19 +188,25 @@ static void worker_wait(struct worker *w, bool may_sleep)
 	struct epoll_event events[EPOLL_BATCH];
 	int timeout = 0, n;
 
+	if (may_sleep && lane_doze(w->lane)) {
+		w->errand_tsc = w->lane->now;
+		return;
+	}
 	if (may_sleep) {
 		timeout = worker_glance(w, false) ? w->glance_ms : -1;
 		count_add(&w->sleeps, 1);
 	}
 	n = epoll_wait(w->epoll_fd, events, EPOLL_BATCH, timeout);
-	w->bridge.now = rte_rdtsc();
+	if (may_sleep)
+		lane_awake(w->lane);
+	w->lane->now = rte_rdtsc();
 	for (int i = 0; i < n; i++)
 		worker_event(w, &events[i]);
 	if (may_sleep && n == 0)
 		w->glance_ms = RTE_MIN(w->glance_ms * 2, GLANCE_MAX_MS);
 	/* A worker that never sleeps looks, too. */
-	if ((may_sleep && n == 0) || w->bridge.now - w->glance_tsc > w->glance_min_tsc) {
-		w->glance_tsc = w->bridge.now;
+	if ((may_sleep && n == 0) || w->lane->now - w->glance_tsc > w->glance_min_tsc) {
+		w->glance_tsc = w->lane->now;
 		worker_glance(w, true);
 	}
 }
@@ -219,6 +222,30 @@ static void worker_pin(const struct worker *w)
 	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 }
 
+/* Other workers' packets. One that brings some will soon bring more: being woken for each burst would be dearer than looking again. */
+static bool worker_run_errands(struct worker *w)
+{
+	if (lane_receive(w->lane))
+		w->errand_tsc = w->lane->now;
+	return w->lane->now - w->errand_tsc < w->idle_tsc;
+}
+
+static void worker_round(struct worker *w, unsigned round)
+{
+	bool has_errands = false;
+
+	w->lane->now = rte_rdtsc();
+	if (w->lane->bridge->nr_lanes > 1)
+		has_errands = worker_run_errands(w);
+	worker_poll_ports(w);
+	if (unlikely(w->any_fault))
+		worker_report_faults(w);
+	if (w->nr_active == 0 && !has_errands)
+		worker_wait(w, !load_acquire(&w->must_halt));
+	else if (round % EPOLL_ROUNDS == 0)
+		worker_wait(w, false);
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -227,22 +254,19 @@ static void *worker_main(void *arg)
 	worker_pin(w);
 	/* An lcore id of its own: the pools' caches and our packets' shortest way home. */
 	w->start_err = rte_thread_register() == 0 ? 0 : -rte_errno;
+	w->lcore = rte_lcore_id();
 	sem_post(&w->started);
 	while (w->start_err == 0 && !load_relaxed(&w->must_stop)) {
-		worker_run_command(w);
-		w->bridge.now = rte_rdtsc();
-		worker_poll_ports(w);
-		if (unlikely(w->any_fault))
-			worker_report_faults(w);
-		if (w->nr_active == 0)
-			worker_wait(w, load_acquire(&w->command) == NULL);
-		else if (++round % EPOLL_ROUNDS == 0)
-			worker_wait(w, false);
+		if (unlikely(load_acquire(&w->must_halt))) /* pairs with worker_halt's release */
+			worker_stand_still(w);
+		worker_round(w, ++round);
 	}
 	if (w->start_err == 0)
 		rte_thread_unregister();
 	return NULL;
 }
+
+/* ---- in the control thread: while it stands still ----------------------------------------------------------------- */
 
 static void sources_list(struct worker_port *p)
 {
@@ -279,58 +303,42 @@ static int sources_add(struct worker *w, struct worker_port *p)
 	return 0;
 }
 
-static int command_attach(struct worker *w, void *port)
+int worker_add(struct worker *w, struct worker_port *p)
 {
-	struct worker_port *p = port;
-	int err = bridge_add_port(&w->bridge, p->port);
+	int err;
 
-	if (err)
-		return err;
 	p->is_active = false;
 	sources_list(p);
 	err = sources_add(w, p);
-	if (err) {
-		bridge_remove_port(&w->bridge, p->port);
+	if (err)
 		return err;
-	}
 	TAILQ_INSERT_TAIL(&w->all, p, all);
 	for (unsigned i = 0; i < p->nr_queues; i++)
-		vif_attach(p->queue[i], &w->any_fault);
+		vif_attach(p->queue[i], &w->any_fault, w->lcore);
 	if (p->wake != WORKER_WAKE_NONE)
 		port_activate(w, p, false); /* what came before the event was armed */
+	w->load += RTE_MAX(p->nr_queues, 1u);
 	return 0;
 }
 
-static int command_detach(struct worker *w, void *port)
+void worker_remove(struct worker *w, struct worker_port *p)
 {
-	struct worker_port *p = port;
-
 	sources_remove(w, p, p->nr_sources);
 	for (unsigned i = w->nr_active; i-- > 0;)
 		if (w->active[i] == p)
 			port_deactivate(w, i);
 	TAILQ_REMOVE(&w->all, p, all);
-	bridge_remove_port(&w->bridge, p->port);
 	for (unsigned i = 0; i < p->nr_queues; i++)
 		vif_detach(p->queue[i]);
-	return 0;
+	w->load -= RTE_MAX(p->nr_queues, 1u);
 }
 
-/* A visitor's function. */
-struct worker_visit {
-	int (*fn)(void *arg);
-	void *arg;
-};
-
-static int command_visit(struct worker *w, void *arg)
+unsigned worker_load(const struct worker *w)
 {
-	const struct worker_visit *visit = arg;
-
-	(void)w;
-	return visit->fn(visit->arg);
+	return w->load;
 }
 
-/* ---- in the control thread -------------------------------------------------------------------------------------- */
+/* ---- in the control thread: any time ------------------------------------------------------------------------------ */
 
 static void worker_nudge(struct worker *w)
 {
@@ -340,41 +348,21 @@ static void worker_nudge(struct worker *w)
 		;
 }
 
-static int worker_call(struct worker *w, int (*command)(struct worker *, void *), void *arg)
+void worker_halt(struct worker *w)
 {
-	w->command_arg = arg;
-	store_release(&w->command, command); /* pairs with worker_run_command's acquire: the argument before the command */
+	store_release(&w->must_halt, true); /* pairs with worker_main's acquire */
 	worker_nudge(w);
-	while (sem_wait(&w->command_done) < 0 && errno == EINTR)
-		;
-	return w->command_ret;
 }
 
-int worker_attach(struct worker *w, struct worker_port *p)
+void worker_await(struct worker *w)
 {
-	return worker_call(w, command_attach, p);
+	semaphore_wait(&w->halted);
 }
 
-void worker_detach(struct worker *w, struct worker_port *p)
+void worker_resume(struct worker *w)
 {
-	worker_call(w, command_detach, p);
-}
-
-int worker_run(struct worker *w, int (*fn)(void *arg), void *arg)
-{
-	struct worker_visit visit = {.fn = fn, .arg = arg};
-
-	return worker_call(w, command_visit, &visit);
-}
-
-int worker_fault_fd(const struct worker *w)
-{
-	return w->fault_fd;
-}
-
-struct bridge *worker_bridge(struct worker *w)
-{
-	return &w->bridge;
+	store_release(&w->must_halt, false);
+	sem_post(&w->resumed);
 }
 
 uint64_t worker_sleeps(const struct worker *w)
@@ -388,15 +376,14 @@ static int worker_open_fds(struct worker *w)
 
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	w->fault_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (w->epoll_fd < 0 || w->wake_fd < 0 || w->fault_fd < 0)
+	if (w->epoll_fd < 0 || w->wake_fd < 0)
 		return -errno;
 	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->wake_fd, &e) < 0 ? -errno : 0;
 }
 
 static void worker_close_fds(struct worker *w)
 {
-	int fds[] = {w->epoll_fd, w->wake_fd, w->fault_fd};
+	int fds[] = {w->epoll_fd, w->wake_fd};
 
 	for (unsigned i = 0; i < RTE_DIM(fds); i++)
 		if (fds[i] >= 0)
@@ -414,19 +401,20 @@ int worker_create(const struct worker_options *opt, struct worker **out)
 	w->idle_tsc = opt->idle_us * rte_get_tsc_hz() / 1000000;
 	w->glance_ms = GLANCE_MIN_MS;
 	w->glance_min_tsc = GLANCE_MIN_MS * rte_get_tsc_hz() / 1000;
-	w->epoll_fd = w->wake_fd = w->fault_fd = -1;
+	w->lane = opt->lane;
+	w->epoll_fd = w->wake_fd = -1;
 	TAILQ_INIT(&w->all);
 	sem_init(&w->started, 0, 0);
-	sem_init(&w->command_done, 0, 0);
-	bridge_init(&w->bridge, opt->ageing_s * rte_get_tsc_hz(), rte_rand(), opt->pool, opt->ext_pool);
+	sem_init(&w->halted, 0, 0);
+	sem_init(&w->resumed, 0, 0);
 	err = worker_open_fds(w);
 	if (err)
 		goto close_fds;
+	w->lane->wake_fd = w->wake_fd;
 	err = -pthread_create(&w->thread, NULL, worker_main, w);
 	if (err)
 		goto close_fds;
-	while (sem_wait(&w->started) < 0 && errno == EINTR)
-		;
+	semaphore_wait(&w->started);
 	err = w->start_err;
 	if (err)
 		goto join;

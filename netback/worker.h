@@ -1,13 +1,14 @@
 /*
- * netback/worker.h - the thread that moves packets: polls while there is work, sleeps when there is none.
+ * netback/worker.h - a thread that moves one lane's packets: polls while there is work, sleeps when there is none.
  *
  *      active ports:   poll --> bridge --> flush --> (quiet for a while?) arm, rest
  *      resting ports:  event fd in epoll: an event makes them active again
+ *      other lanes:    what they have handed over is delivered each round; they wake this one when it sleeps
  *      no port active: sleep in epoll; ports that cannot wake anybody are looked at now and then
  *
- * Owns     the bridge and the attached ports, between worker_attach and worker_detach.
+ * Owns     its lane, and the parts between worker_add and worker_remove, but while it stands still.
  * Runs in  its own thread; these functions are the control thread's.
- * Fails    a vif that broke the protocol is left alone, and fault_fd becomes readable.
+ * Fails    a vif that broke the protocol is left alone, and the fault eventfd is written.
  */
 #ifndef SLUICE_NETBACK_WORKER_H
 #define SLUICE_NETBACK_WORKER_H
@@ -33,10 +34,10 @@ struct worker_source {
 	int fd;
 };
 
-/* A port as the worker sees it. The caller fills the first few; the rest is the worker's while attached. */
+/* A part of a port as its worker sees it. The caller fills the first few; the rest is the worker's while it has the part. */
 struct worker_port {
-	struct bridge_port *port;
-	struct vif_queue **queue; /* a vif's */
+	struct bridge_part *part;
+	struct vif_queue *queue[VIF_MAX_QUEUES]; /* a vif's, in this lane */
 	unsigned nr_queues;       /* 0: not a vif */
 	enum worker_wake wake;
 	int fd;                   /* WORKER_WAKE_FD */
@@ -51,27 +52,29 @@ struct worker_port {
 };
 
 struct worker_options {
+	struct bridge_lane *lane;
 	int cpu;          /* -1: not pinned */
-	uint64_t ageing_s;
 	uint64_t idle_us; /* polls so long before a port rests */
-	struct rte_mempool *pool, *ext_pool; /* the bridge's */
+	int fault_fd;     /* an eventfd */
 };
 
 /* Starts the thread. */
 int worker_create(const struct worker_options *opt, struct worker **out);
-/* Stops it; all ports are detached. Takes NULL. */
+/* Ends it; it has no ports. Takes NULL. */
 void worker_destroy(struct worker *w);
-/* Readable when a vif has failed; the caller clears it (8-byte read) and looks at its vifs. */
-int worker_fault_fd(const struct worker *w);
 
-int worker_attach(struct worker *w, struct worker_port *p);
-/* On return the worker has forgotten the port and touches nothing of it. */
-void worker_detach(struct worker *w, struct worker_port *p);
-/* Runs fn between two rounds of the worker, in its thread, and waits for it; returns what it returns. */
-int worker_run(struct worker *w, int (*fn)(void *arg), void *arg);
+/* It will stand still: worker_await returns when it does, and everything that it has done is visible then. */
+void worker_halt(struct worker *w);
+void worker_await(struct worker *w);
+void worker_resume(struct worker *w);
 
-/* Counters: relaxed reads. */
-struct bridge *worker_bridge(struct worker *w);
+/* While it stands still. Its part is in the worker's lane, the port on the bridge. */
+int worker_add(struct worker *w, struct worker_port *p);
+void worker_remove(struct worker *w, struct worker_port *p);
+
+/* Queues that it has; control thread. */
+unsigned worker_load(const struct worker *w);
+/* Counter: relaxed read. */
 uint64_t worker_sleeps(const struct worker *w);
 
 #endif

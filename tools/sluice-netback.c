@@ -17,21 +17,23 @@ static const char usage_text[] =
 	"  --port tap:NAME     a TAP interface on the bridge, with checksum and segmentation offload (may be repeated)\n"
 	"  --port DEVARGS      a DPDK port on the bridge, e.g. net_af_packet0,iface=eth0 (may be repeated)\n"
 	"  --ageing SECONDS    how long a silent address is remembered (default 300; 0: a hub)\n"
-	"  --lcore CPU         run the packet thread on this processor\n"
+	"  --lcores LIST       a packet thread on each of these processors, e.g. 2,3 or 2-5 (default: one, on any)\n"
+	"  --pin NAME=LIST     which of them poll this vif or port, e.g. vif1.0=2,3 (default: the least busy; may be repeated)\n"
 	"  --busy-poll USEC    look again so long before sleeping (default 20)\n"
 	"  --queues N          that an interface may have (default: as many as processors, at most 8)\n"
 	"  --memory MIB        for packet buffers (default 64)\n"
 	"  --copy              copy guests' pages even where mapping them is cheap\n"
 	"  --eal \"ARGS\"        more arguments for DPDK\n" BACKEND_USAGE;
 
-enum { OPT_BRIDGE = 256, OPT_PORT, OPT_AGEING, OPT_LCORE, OPT_BUSY_POLL, OPT_QUEUES, OPT_MEMORY, OPT_COPY, OPT_EAL };
+enum { OPT_BRIDGE = 256, OPT_PORT, OPT_AGEING, OPT_LCORES, OPT_PIN, OPT_BUSY_POLL, OPT_QUEUES, OPT_MEMORY, OPT_COPY, OPT_EAL };
 
 static const struct option long_options[] = {
 	BACKEND_LONG_OPTIONS,
 	{"bridge", required_argument, NULL, OPT_BRIDGE},
 	{"port", required_argument, NULL, OPT_PORT},
 	{"ageing", required_argument, NULL, OPT_AGEING},
-	{"lcore", required_argument, NULL, OPT_LCORE},
+	{"lcores", required_argument, NULL, OPT_LCORES},
+	{"pin", required_argument, NULL, OPT_PIN},
 	{"busy-poll", required_argument, NULL, OPT_BUSY_POLL},
 	{"queues", required_argument, NULL, OPT_QUEUES},
 	{"memory", required_argument, NULL, OPT_MEMORY},
@@ -50,18 +52,32 @@ static int parse_port(struct netback_options *opt, const char *devargs)
 	return 0;
 }
 
-static int parse_lcore(const struct backend *b, struct netback_options *opt, const char *text)
+static int parse_lcores(struct netback_options *opt, const char *text)
 {
-	unsigned cpu = 0;
-	int err = backend_parse_number(b, "--lcore", text, 0, 1023, &cpu);
+	long nr = sysconf(_SC_NPROCESSORS_CONF);
+	int err = lcores_parse(text, &opt->lcores);
 
-	if (!err && (long)cpu >= sysconf(_SC_NPROCESSORS_CONF)) {
-		fprintf(stderr, "sluice-netback: --lcore %u does not exist: this machine has %ld processors\n", cpu,
-			sysconf(_SC_NPROCESSORS_CONF));
+	if (err == -E2BIG)
+		fprintf(stderr, "sluice-netback: --lcores %s are too many: %d threads at most\n", text, LCORES_MAX);
+	else if (err)
+		fprintf(stderr, "sluice-netback: --lcores %s is no list of processors, as in 2,3 or 2-5, each once\n", text);
+	for (unsigned i = 0; i < opt->lcores.nr && !err; i++)
+		if (opt->lcores.cpu[i] >= nr) {
+			fprintf(stderr, "sluice-netback: --lcores %d does not exist: this machine has %ld processors\n", opt->lcores.cpu[i],
+				nr);
+			err = -EINVAL;
+		}
+	return err;
+}
+
+static int parse_pin(struct netback_options *opt, const char *text)
+{
+	if (opt->nr_pins == NETBACK_MAX_PINS) {
+		fprintf(stderr, "sluice-netback: --pin %s is one too many: %d at most\n", text, NETBACK_MAX_PINS);
 		return -EINVAL;
 	}
-	opt->cpu = (int)cpu;
-	return err;
+	opt->pins[opt->nr_pins++] = text;
+	return 0;
 }
 
 static int parse_own(const struct backend *b, void *arg, int c)
@@ -76,8 +92,10 @@ static int parse_own(const struct backend *b, void *arg, int c)
 		return parse_port(opt, optarg);
 	case OPT_AGEING:
 		return backend_parse_number(b, "--ageing", optarg, 0, 1000000, &opt->ageing_s);
-	case OPT_LCORE:
-		return parse_lcore(b, opt, optarg);
+	case OPT_LCORES:
+		return parse_lcores(opt, optarg);
+	case OPT_PIN:
+		return parse_pin(opt, optarg);
 	case OPT_BUSY_POLL:
 		return backend_parse_number(b, "--busy-poll", optarg, 0, 1000000, &opt->idle_us);
 	case OPT_QUEUES:
@@ -113,7 +131,6 @@ int main(int argc, char **argv)
 		.ageing_s = 300,
 		.memory_mib = 64,
 		.idle_us = 20,
-		.cpu = -1,
 		.max_queues = default_queues(),
 	};
 	char why[NETBACK_WHY_BYTES];

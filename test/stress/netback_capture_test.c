@@ -29,7 +29,7 @@ static void *writes(void *arg)
 		last->data_len = (uint16_t)(bytes - m->data_len);
 		m->pkt_len = bytes;
 		memcpy(rte_pktmbuf_mtod(m, void *), &n, sizeof(n));
-		capture_burst(&capture, CAPTURE_TX, 0, &m, 1);
+		capture_burst(&capture, NULL, CAPTURE_TX, 0, &m, 1);
 		if (n % 1024 == 0)
 			usleep(200); /* the reader gets to sleep */
 	}

@@ -1,8 +1,8 @@
 /*
- * test/stress/netback_test.c - two guests talk through the worker and its bridge, all at once, asleep and awake.
+ * test/stress/netback_test.c - two guests talk through a worker, or one each, and the bridge, all at once, asleep and awake.
  *
  *      guest 0 (thread) <--rings--> queue 0 \                / queue 1 <--rings--> guest 1 (thread)
- *                                            worker (thread)
+ *                                          worker(s) (threads)
  *
  * Every frame carries its number and a pattern. What arrives is in order and unharmed, and what does not was counted. A
  * lost wake-up would leave somebody asleep: waiting is bounded, generously.
@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 
-#include "netback/worker.h"
+#include "netback/workers.h"
 #include "vif_box.h"
 
 #define NR_FRAMES 20000u
@@ -26,7 +26,8 @@
 struct guest {
 	struct vif_box box;
 	struct bridge_port port;
-	struct worker_port worker_port;
+	struct bridge_part part;
+	struct worker_port worker_port, *worker_ports[1];
 	struct rte_ether_addr mac, peer_mac;
 	unsigned free_tx[TX_PAGES], nr_free;
 	uint32_t sent, received, next_expected;
@@ -174,7 +175,7 @@ static void *guest_main(void *arg)
 	return NULL;
 }
 
-static void guest_begin(struct guest *g, unsigned n, struct worker *w)
+static void guest_begin(struct guest *g, unsigned n, struct workers *ws)
 {
 	memset(g, 0, sizeof(*g));
 	vif_box_init(&g->box, true);
@@ -184,37 +185,43 @@ static void guest_begin(struct guest *g, unsigned n, struct worker *w)
 	for (unsigned i = 0; i < TX_PAGES; i++)
 		g->free_tx[g->nr_free++] = i;
 	vif_box_post(&g->box, TX_PAGES, RX_PAGES);
-	g->port = (struct bridge_port){
-		.queue = g->box.queue, .in = vif_tx_burst, .out = vif_rx_burst, .max_frame = VIF_MAX_FRAME, .index = BRIDGE_NO_PORT};
-	g->worker_port = (struct worker_port){
-		.port = &g->port, .queue = &g->box.queue, .nr_queues = 1, .wake = WORKER_WAKE_EVENT};
-	assert_int_equal(worker_attach(w, &g->worker_port), 0);
+	g->part = (struct bridge_part){.queue = g->box.queue, .in = vif_tx_burst, .out = vif_rx_burst};
+	workers_spread(ws, NULL, 0, &g->part.lane, 1);
+	g->port = (struct bridge_port){.parts = {&g->part}, .nr_parts = 1, .max_frame = VIF_MAX_FRAME, .index = BRIDGE_NO_PORT};
+	g->worker_port = (struct worker_port){.queue = {g->box.queue}, .nr_queues = 1, .wake = WORKER_WAKE_EVENT};
+	g->worker_ports[0] = &g->worker_port;
+	assert_int_equal(workers_attach(ws, &g->port, g->worker_ports), 0);
 }
 
-static struct worker *worker_begin(uint64_t idle_us)
+static struct workers *workers_begin(unsigned nr, uint64_t idle_us)
 {
-	struct worker_options opt = {.cpu = -1, .ageing_s = 300, .idle_us = idle_us};
-	struct worker *w;
+	static const int cpus[] = {-1, -1};
+	struct workers_options opt = {.cpus = cpus, .nr = nr, .ageing_s = 300, .idle_us = idle_us};
+	struct workers *ws;
 
 	vif_box_start_dpdk();
 	opt.pool = vif_box_pool();
 	opt.ext_pool = vif_box_ext_pool();
-	assert_int_equal(worker_create(&opt, &w), 0);
-	return w;
+	assert_int_equal(workers_create(&opt, &ws), 0);
+	return ws;
 }
 
-static void two_guests_exchange_frames_through_the_worker_and_each_is_accounted_for(void **state)
+static void exchange(unsigned nr_workers)
 {
-	struct worker *w = worker_begin(2);
+	struct workers *ws = workers_begin(nr_workers, 2);
+	struct bridge_lane_stats stats;
 
 	for (unsigned i = 0; i < 2; i++)
-		guest_begin(&guests[i], i, w);
+		guest_begin(&guests[i], i, ws);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&guests[i].thread, NULL, guest_main, &guests[i]), 0);
 	for (unsigned i = 0; i < 2; i++)
 		pthread_join(guests[i].thread, NULL);
+	assert_int_equal(guests[0].part.lane == guests[1].part.lane, nr_workers == 1);
 	for (unsigned i = 0; i < 2; i++)
-		worker_detach(w, &guests[i].worker_port);
+		workers_detach(ws, &guests[i].port, guests[i].worker_ports);
+	bridge_count(workers_bridge(ws), &stats);
+	assert_int_equal(stats.handed_over != 0, nr_workers > 1);
 	for (unsigned i = 0; i < 2; i++) {
 		struct guest *g = &guests[i];
 
@@ -227,17 +234,27 @@ static void two_guests_exchange_frames_through_the_worker_and_each_is_accounted_
 	}
 	for (unsigned i = 0; i < 2; i++)
 		vif_box_finish(&guests[i].box);
-	worker_destroy(w);
+	workers_destroy(ws);
 	assert_int_equal(vif_box_in_use(), 0);
 }
 
-static void ports_come_and_go_while_others_talk(void **state)
+static void two_guests_exchange_frames_through_the_worker_and_each_is_accounted_for(void **state)
 {
-	struct worker *w = worker_begin(0);
+	exchange(1);
+}
+
+static void two_guests_exchange_frames_through_two_workers_and_each_is_accounted_for(void **state)
+{
+	exchange(2);
+}
+
+static void come_and_go(unsigned nr_workers)
+{
+	struct workers *ws = workers_begin(nr_workers, 0);
 
 	for (unsigned round = 0; round < 200; round++) {
 		for (unsigned i = 0; i < 2; i++)
-			guest_begin(&guests[i], i, w);
+			guest_begin(&guests[i], i, ws);
 		for (unsigned i = 0; i < 8; i++)
 			for (unsigned g = 0; g < 2; g++)
 				send_frame(&guests[g]);
@@ -246,19 +263,31 @@ static void ports_come_and_go_while_others_talk(void **state)
 				eventfd_write(guests[g].box.event_fd, 1);
 		/* Gone in the middle of it, in either order. */
 		for (unsigned g = 0; g < 2; g++)
-			worker_detach(w, &guests[(round + g) % 2].worker_port);
+			workers_detach(ws, &guests[(round + g) % 2].port, guests[(round + g) % 2].worker_ports);
 		for (unsigned g = 0; g < 2; g++)
 			vif_box_finish(&guests[g].box);
 	}
-	worker_destroy(w);
+	workers_destroy(ws);
 	assert_int_equal(vif_box_in_use(), 0);
+}
+
+static void ports_come_and_go_while_others_talk(void **state)
+{
+	come_and_go(1);
+}
+
+static void ports_come_and_go_while_two_workers_hand_packets_over(void **state)
+{
+	come_and_go(2);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_guests_exchange_frames_through_the_worker_and_each_is_accounted_for),
+		cmocka_unit_test(two_guests_exchange_frames_through_two_workers_and_each_is_accounted_for),
 		cmocka_unit_test(ports_come_and_go_while_others_talk),
+		cmocka_unit_test(ports_come_and_go_while_two_workers_hand_packets_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

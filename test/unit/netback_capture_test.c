@@ -18,6 +18,8 @@
 
 #define RING_BYTES CAPTURE_RING_MIN_BYTES
 
+static struct bridge *bridge; /* a mirror's */
+
 struct looker {
 	struct capture capture;
 	struct capture_ring reader;
@@ -65,7 +67,7 @@ static void looker_end(struct looker *l)
 
 static void look(struct looker *l, unsigned direction, uint16_t queue, struct rte_mbuf *m)
 {
-	capture_burst(&l->capture, direction, queue, &m, 1);
+	capture_burst(&l->capture, bridge ? bridge->lanes : NULL, direction, queue, &m, 1);
 	rte_pktmbuf_free(m);
 }
 
@@ -344,30 +346,31 @@ static uint16_t mirror_out(void *queue, struct rte_mbuf **pkts, uint16_t n)
 
 static void a_mirror_sends_copies_of_what_its_filter_passes(void **state)
 {
-	static struct bridge bridge;
-	struct bridge_port port = {.out = mirror_out, .max_frame = 1518};
+	struct bridge_part part = {.out = mirror_out};
+	struct bridge_port port = {.parts = {&part}, .nr_parts = 1, .max_frame = 1518};
 	struct looker l;
 
 	looker_begin(&l, 0, "udp dst port 53");
-	bridge_init(&bridge, 100, 1, vif_box_pool(), vif_box_ext_pool());
-	assert_int_equal(bridge_add_port(&bridge, &port), 0);
-	l.capture.bridge = &bridge;
+	assert_int_equal(bridge_create(&(struct bridge_options){.nr_lanes = 1}, &bridge), 0);
+	assert_int_equal(bridge_add_port(bridge, &port), 0);
 	l.capture.to = &port;
 	l.capture.pool = vif_box_pool();
 	look(&l, CAPTURE_TX, 0, udp(53, 200, 64));
 	look(&l, CAPTURE_RX, 0, udp(54, 200, 64));
 	look(&l, CAPTURE_RX, 0, udp(53, 300, 64));
 	look(&l, CAPTURE_RX, 0, udp(53, 3000, 1500)); /* longer than the port takes: its own counter says so */
-	bridge_flush(&bridge);
+	lane_flush(bridge->lanes);
 	assert_int_equal(nr_mirrored, 2);
 	assert_int_equal(mirrored[0]->pkt_len, 200);
 	assert_int_equal(mirrored[1]->pkt_len, 300);
 	assert_int_equal(*rte_pktmbuf_mtod_offset(mirrored[1], uint8_t *, 299), vif_box_byte(9, 299));
-	assert_int_equal(port.stats.drop_too_long, 1);
+	assert_int_equal(part.stats.drop_too_long, 1);
 	assert_int_equal(l.reader.sh->seen, 4);
 	assert_int_equal(l.reader.sh->accepted, 3);
 	rte_pktmbuf_free_bulk(mirrored, nr_mirrored);
-	bridge_remove_port(&bridge, &port);
+	bridge_remove_port(bridge, &port);
+	bridge_destroy(bridge);
+	bridge = NULL;
 	looker_end(&l);
 }
 
@@ -375,6 +378,7 @@ static void a_mirror_sends_copies_of_what_its_filter_passes(void **state)
 static void a_vifs_port_shows_both_directions(void **state)
 {
 	struct vif_port port = {.nr_queues = 1};
+	struct vif_part part = {.port = &port, .nr_own = 1};
 	struct rte_mbuf *m, *got[4];
 	struct looker l;
 	struct vif_box box;
@@ -386,18 +390,18 @@ static void a_vifs_port_shows_both_directions(void **state)
 	memset(vif_box_page(&box, 0), 0x5a, 80);
 	vif_box_put(&box, box.ref[0], 0, 80, 0, 1);
 	netif_txr_front_push(&box.tx);
-	assert_int_equal(vif_port_in(&port, got, 4), 1);
+	assert_int_equal(vif_port_in(&part, got, 4), 1);
 	assert_int_equal(expect(&l, 80, 80, -1).direction, CAPTURE_TX);
 	rte_pktmbuf_free(got[0]);
 	vif_box_post(&box, 4, 4);
 	m = vif_box_packet(90, 90, 4);
-	assert_int_equal(vif_port_out(&port, &m, 1), 1);
+	assert_int_equal(vif_port_out(&part, &m, 1), 1);
 	assert_int_equal(expect(&l, 90, 90, 4).direction, CAPTURE_RX);
-	assert_int_equal(vif_port_in(&port, got, 4), 0);
+	assert_int_equal(vif_port_in(&part, got, 4), 0);
 	expect_nothing(&l);
 	port.captures = NULL;
 	m = vif_box_packet(90, 90, 4);
-	assert_int_equal(vif_port_out(&port, &m, 1), 1);
+	assert_int_equal(vif_port_out(&part, &m, 1), 1);
 	expect_nothing(&l);
 	vif_box_finish(&box);
 	looker_end(&l);

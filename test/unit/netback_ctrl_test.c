@@ -23,6 +23,7 @@ enum {
 
 static struct vif_box box;
 static struct vif_port port;
+static struct vif_part part;
 static struct ctrl ctrl;
 static struct netif_ctrlr_front front;
 static grant_ref_t ring_ref, arg_ref;
@@ -41,6 +42,9 @@ static void begin(void)
 	for (unsigned i = 0; i < NR_QUEUES; i++)
 		port.queue[i] = box.queue;
 	assert_int_equal(ctrl_open(&ctrl, (struct hv *)&box, 3, ring_ref, 7, false, &what), 0);
+	part = (struct vif_part){.port = &port, .nr_own = NR_QUEUES};
+	for (uint16_t i = 0; i < NR_QUEUES; i++)
+		part.own[i] = i;
 	ctrl.target = (struct ctrl_target){.queue = port.queue, .nr_queues = NR_QUEUES, .steer = &port.steer};
 }
 
@@ -157,7 +161,7 @@ static void a_packet_goes_to_the_queue_of_the_mapping_and_says_its_hash(void **s
 	assert_true(box.queue->wants_hash);
 	vif_box_post(&box, 0, 2);
 	m = tcp_packet(false, IPPROTO_TCP);
-	vif_port_out(&port, &m, 1);
+	vif_port_out(&part, &m, 1);
 	assert_int_equal(netif_rxr_front_pending(&box.rx), 2);
 	netif_rxr_front_take(&box.rx, &rsp);
 	assert_int_equal(rsp.flags, NETRXF_extra_info);

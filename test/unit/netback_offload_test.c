@@ -204,11 +204,12 @@ static void headers_that_end_early_are_refused(void **state)
 
 struct sink {
 	struct bridge_port port;
+	struct bridge_part part;
 	struct rte_mbuf *got[2048];
 	unsigned nr;
 };
 
-static struct bridge bridge;
+static struct bridge *bridge;
 static struct sink sinks[3];
 
 static uint16_t sink_out(void *queue, struct rte_mbuf **pkts, uint16_t n)
@@ -222,10 +223,13 @@ static uint16_t sink_out(void *queue, struct rte_mbuf **pkts, uint16_t n)
 
 static void bridge_begin(const unsigned caps[3])
 {
-	bridge_init(&bridge, 0, 1, vif_box_pool(), vif_box_ext_pool());
+	const struct bridge_options opt = {.nr_lanes = 1, .secret = 1, .pool = vif_box_pool(), .ext_pool = vif_box_ext_pool()};
+
+	assert_int_equal(bridge_create(&opt, &bridge), 0);
 	for (unsigned i = 0; i < 3; i++) {
-		sinks[i] = (struct sink){.port = {.queue = &sinks[i], .out = sink_out, .max_frame = 1518, .caps = caps[i]}};
-		assert_int_equal(bridge_add_port(&bridge, &sinks[i].port), 0);
+		sinks[i] = (struct sink){.part = {.queue = &sinks[i], .out = sink_out},
+					 .port = {.parts = {&sinks[i].part}, .nr_parts = 1, .max_frame = 1518, .caps = caps[i]}};
+		assert_int_equal(bridge_add_port(bridge, &sinks[i].port), 0);
 	}
 }
 
@@ -233,8 +237,9 @@ static void bridge_end(void)
 {
 	for (unsigned i = 0; i < 3; i++) {
 		rte_pktmbuf_free_bulk(sinks[i].got, sinks[i].nr);
-		bridge_remove_port(&bridge, &sinks[i].port);
+		bridge_remove_port(bridge, &sinks[i].port);
 	}
+	bridge_destroy(bridge);
 	assert_int_equal(vif_box_in_use(), 0);
 }
 
@@ -291,14 +296,14 @@ static void a_large_packet_is_cut_for_a_port_that_cannot_and_passes_whole_to_one
 			struct rte_mbuf *m = packet_of(frame, bytes);
 
 			bridge_begin(two);
-			bridge_remove_port(&bridge, &sinks[2].port);
+			bridge_remove_port(bridge, &sinks[2].port);
 			assert_int_equal(offload_segment(m, c->is_ipv6, c->segment), 0);
-			bridge_input(&bridge, &sinks[0].port, &m, 1);
-			bridge_flush(&bridge);
+			lane_input(bridge->lanes, &sinks[0].part, &m, 1);
+			lane_flush(bridge->lanes);
 			assert_segmented(c, &sinks[1]);
 			assert_int_equal(offload_needs(sinks[1].got[0]) != 0, takes);
-			assert_int_equal(sinks[0].port.stats.segmented, !0);
-			assert_int_equal(bridge_add_port(&bridge, &sinks[2].port), 0);
+			assert_int_equal(sinks[0].part.stats.segmented, !0);
+			assert_int_equal(bridge_add_port(bridge, &sinks[2].port), 0);
 			bridge_end();
 		}
 		/* Flooded to both kinds: cut once, for the least able. */
@@ -307,15 +312,15 @@ static void a_large_packet_is_cut_for_a_port_that_cannot_and_passes_whole_to_one
 
 			bridge_begin(caps);
 			if (only_able)
-				bridge_remove_port(&bridge, &sinks[1].port);
+				bridge_remove_port(bridge, &sinks[1].port);
 			assert_int_equal(offload_segment(m, c->is_ipv6, c->segment), 0);
-			bridge_input(&bridge, &sinks[0].port, &m, 1);
-			bridge_flush(&bridge);
+			lane_input(bridge->lanes, &sinks[0].part, &m, 1);
+			lane_flush(bridge->lanes);
 			if (only_able) {
 				assert_int_equal(sinks[2].nr, 1);
 				assert_ptr_equal(sinks[2].got[0], m);
 				assert_int_equal(m->pkt_len, bytes);
-				assert_int_equal(bridge_add_port(&bridge, &sinks[1].port), 0);
+				assert_int_equal(bridge_add_port(bridge, &sinks[1].port), 0);
 			} else {
 				assert_segmented(c, &sinks[1]);
 				assert_segmented(c, &sinks[2]);
@@ -379,10 +384,10 @@ static void without_buffers_the_rest_of_a_large_packet_is_dropped_and_counted(vo
 		nr++;
 	for (unsigned i = 0; i < 20; i++)
 		rte_pktmbuf_free(hog[--nr]);
-	bridge_input(&bridge, &sinks[0].port, &m, 1);
-	bridge_flush(&bridge);
+	lane_input(bridge->lanes, &sinks[0].part, &m, 1);
+	lane_flush(bridge->lanes);
 	assert_true(sinks[1].nr > 0 && sinks[1].nr < 20);
-	assert_int_equal(sinks[0].port.stats.drop_no_mbuf, 1);
+	assert_int_equal(sinks[0].part.stats.drop_no_mbuf, 1);
 	rte_pktmbuf_free_bulk(hog, nr);
 	bridge_end();
 }

@@ -8,6 +8,7 @@
 
 static struct vif_box box;
 static struct vif_port port;
+static struct vif_part part;
 static struct mcast mcast;
 
 static void begin(void)
@@ -18,6 +19,7 @@ static void begin(void)
 	port.nr_queues = 1;
 	port.queue[0] = box.queue;
 	port.mcast = &mcast;
+	part = (struct vif_part){.port = &port, .nr_own = 1};
 }
 
 /* A dummy request with a multicast extra; returns its answer's status. */
@@ -52,7 +54,7 @@ static bool reaches(uint8_t first, uint8_t last)
 		(struct rte_ether_addr){{first, first == 0xff ? 0xff : 0x33, first == 0xff ? 0xff : 0, first == 0xff ? 0xff : 0,
 					 first == 0xff ? 0xff : 0, last}};
 	vif_box_post(&box, 0, 1);
-	assert_int_equal(vif_port_out(&port, &m, 1), 1);
+	assert_int_equal(vif_port_out(&part, &m, 1), 1);
 	n = netif_rxr_front_pending(&box.rx);
 	if (n)
 		netif_rxr_front_take(&box.rx, &rsp);
@@ -77,7 +79,6 @@ static void a_guest_with_multicast_control_gets_what_it_listed(void **state)
 	for (unsigned i = 0; i < MCAST_MAX; i++)
 		assert_int_equal(asks(XEN_NETIF_EXTRA_TYPE_MCAST_ADD, (uint8_t)i, false), NETIF_RSP_OKAY);
 	assert_int_equal(asks(XEN_NETIF_EXTRA_TYPE_MCAST_ADD, MCAST_MAX, false), NETIF_RSP_ERROR);
-	assert_int_equal(mcast.nr, MCAST_MAX);
 	assert_int_equal(box.stats.rx_drop_multicast, 2);
 	vif_box_finish(&box);
 }
@@ -140,15 +141,15 @@ static void beyond_its_rate_a_guest_waits_and_the_world_is_refused(void **state)
 		vif_box_put(&box, box.ref[0], 0, 60, 0, (uint16_t)i);
 	netif_txr_front_push(&box.tx);
 	for (unsigned round = 0; round < 50; round++) {
-		n = vif_port_in(&port, m, BRIDGE_BURST);
+		n = vif_port_in(&part, m, BRIDGE_BURST);
 		rte_pktmbuf_free_bulk(m, n);
 		total = (uint16_t)(total + n);
 	}
 	assert_true(total > 0 && total <= 8);
-	assert_true(port.is_throttled);
+	assert_true(part.is_throttled);
 	/* Lifted: the rest comes. */
 	port.tx_rate = (struct rate){0};
-	while ((n = vif_port_in(&port, m, BRIDGE_BURST)) != 0) {
+	while ((n = vif_port_in(&part, m, BRIDGE_BURST)) != 0) {
 		rte_pktmbuf_free_bulk(m, n);
 		total = (uint16_t)(total + n);
 	}
@@ -156,7 +157,7 @@ static void beyond_its_rate_a_guest_waits_and_the_world_is_refused(void **state)
 	vif_box_post(&box, 0, 60);
 	for (unsigned i = 0; i < 60; i++)
 		m[i] = vif_box_packet(60, 2000, 0);
-	assert_int_equal(vif_port_out(&port, m, 60), 60);
+	assert_int_equal(vif_port_out(&part, m, 60), 60);
 	assert_true(box.stats.rx_packets > 0 && box.stats.rx_packets < 8);
 	assert_int_equal(box.stats.rx_packets + box.stats.rx_drop_rate, 60);
 	assert_int_equal(vif_box_in_use(), 0);
