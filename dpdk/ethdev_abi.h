@@ -69,7 +69,10 @@ struct eth_dev_ops {
 	int (*mtu_set)(struct rte_eth_dev *dev, uint16_t mtu);
 	int (*stats_get)(struct rte_eth_dev *dev, struct rte_eth_stats *stats);
 	int (*stats_reset)(struct rte_eth_dev *dev);
-	void *xstats[4];
+	int (*xstats_get)(struct rte_eth_dev *dev, struct rte_eth_xstat *to, unsigned int room);
+	int (*xstats_reset)(struct rte_eth_dev *dev);
+	int (*xstats_get_names)(struct rte_eth_dev *dev, struct rte_eth_xstat_name *to, unsigned int room);
+	void *queue_stats_mapping_set;
 	int (*dev_infos_get)(struct rte_eth_dev *dev, struct rte_eth_dev_info *info);
 	void *between[16];
 	int (*rx_queue_setup)(struct rte_eth_dev *dev, uint16_t queue, uint16_t nr_desc, unsigned int socket,
@@ -122,6 +125,7 @@ _Static_assert(offsetof(struct rte_eth_dev_data, port_id) == 3440, "abi 23");
 _Static_assert(offsetof(struct rte_eth_dev_data, dev_flags) == 5492, "abi 23");
 _Static_assert(offsetof(struct eth_dev_ops, dev_close) == 40 && offsetof(struct eth_dev_ops, link_update) == 56, "abi 23");
 _Static_assert(offsetof(struct eth_dev_ops, mtu_set) == 136 && offsetof(struct eth_dev_ops, stats_get) == 144, "abi 23");
+_Static_assert(offsetof(struct eth_dev_ops, xstats_get) == 160 && offsetof(struct eth_dev_ops, xstats_get_names) == 176, "abi 23");
 _Static_assert(offsetof(struct eth_dev_ops, dev_infos_get) == 192, "abi 23");
 _Static_assert(offsetof(struct eth_dev_ops, rx_queue_setup) == 328, "abi 23");
 _Static_assert(offsetof(struct eth_dev_ops, tx_queue_setup) == 360, "abi 23");

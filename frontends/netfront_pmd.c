@@ -21,6 +21,7 @@
 #include <rte_malloc.h>
 
 #include "dpdk/ethdev_abi.h"
+#include "dpdk/xstats.h"
 #include "frontends/net_guest.h"
 #include "frontends/netfront_pmd.h"
 
@@ -42,6 +43,7 @@ struct netfront_port {
 	struct rte_ether_addr mac;
 	bool is_started; /* the bus's thread's */
 	uint16_t nr_rx, nr_tx;
+	struct xstats xstats; /* of nf's counters */
 	struct netfront_pmd_queue *rx[NETFRONT_MAX_QUEUES], *tx[NETFRONT_MAX_QUEUES];
 };
 
@@ -105,6 +107,7 @@ static int disconnect(struct frontbus *bus, void *arg)
 	net_guest_remove(p->guest, p->nf);
 	netfront_destroy(p->nf);
 	p->nf = NULL;
+	xstats_forget(&p->xstats);
 	return 0;
 }
 
@@ -226,6 +229,7 @@ static int pmd_close(struct rte_eth_dev *dev)
 	net_guest_run(p->guest, disconnect, p);
 	net_guest_put(p->guest);
 	p->guest = NULL;
+	xstats_finish(&p->xstats);
 	return 0;
 }
 
@@ -278,18 +282,41 @@ static int pmd_stats(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 	struct netfront_port *p = port_of(dev);
 
 	for (unsigned i = 0; p->nf && i < p->nf->nr_counters; i++) {
-		const struct netfront_counters *c = &p->nf->counters[i];
+		const struct netfront_counters *c = xstats_queue(&p->xstats, p->nf->counters, i);
 
-		stats->ipackets += stats->q_ipackets[i] = load_relaxed(&c->rx_packets);
-		stats->ibytes += stats->q_ibytes[i] = load_relaxed(&c->rx_bytes);
-		stats->opackets += stats->q_opackets[i] = load_relaxed(&c->tx_packets);
-		stats->obytes += stats->q_obytes[i] = load_relaxed(&c->tx_bytes);
-		stats->ierrors += load_relaxed(&c->rx_drop_error) + load_relaxed(&c->rx_drop_bounds) + load_relaxed(&c->rx_drop_chain) +
-				  load_relaxed(&c->rx_drop_extra);
-		stats->oerrors += load_relaxed(&c->tx_errors) + load_relaxed(&c->tx_drop_size) + load_relaxed(&c->tx_drop_offload);
+		stats->ipackets += stats->q_ipackets[i] = c->rx_packets;
+		stats->ibytes += stats->q_ibytes[i] = c->rx_bytes;
+		stats->opackets += stats->q_opackets[i] = c->tx_packets;
+		stats->obytes += stats->q_obytes[i] = c->tx_bytes;
+		stats->ierrors += c->rx_drop_error + c->rx_drop_bounds + c->rx_drop_chain + c->rx_drop_extra;
+		stats->oerrors += c->tx_errors + c->tx_drop_size + c->tx_drop_offload;
 		stats->rx_nombuf += p->rx[i] ? load_relaxed(&p->rx[i]->no_mbuf) : 0;
 	}
 	return 0;
+}
+
+static int pmd_stats_reset(struct rte_eth_dev *dev)
+{
+	struct netfront_port *p = port_of(dev);
+
+	for (unsigned i = 0; i < NETFRONT_MAX_QUEUES; i++)
+		if (p->rx[i])
+			store_relaxed(&p->rx[i]->no_mbuf, 0);
+	return p->nf ? xstats_reset(&p->xstats, p->nf->counters, p->nf->nr_counters) : 0;
+}
+
+static int pmd_xstats(struct rte_eth_dev *dev, struct rte_eth_xstat *to, unsigned int room)
+{
+	struct netfront_port *p = port_of(dev);
+
+	return p->nf ? xstats_get(&p->xstats, p->nf->counters, p->nf->nr_counters, to, room) : 0;
+}
+
+static int pmd_xstats_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *to, unsigned int room)
+{
+	struct netfront_port *p = port_of(dev);
+
+	return p->nf ? xstats_get_names(&p->xstats, p->nf->nr_counters, to, room) : 0;
 }
 
 static struct netfront_pmd_queue *new_queue(struct rte_eth_dev *dev, struct rte_mempool *pool)
@@ -354,6 +381,10 @@ static const struct eth_dev_ops pmd_ops = {
 	.allmulticast_disable = pmd_always,
 	.mtu_set = pmd_mtu_set,
 	.stats_get = pmd_stats,
+	.stats_reset = pmd_stats_reset,
+	.xstats_get = pmd_xstats,
+	.xstats_get_names = pmd_xstats_names,
+	.xstats_reset = pmd_stats_reset,
 	.dev_infos_get = pmd_infos,
 	.rx_queue_setup = pmd_rx_setup,
 	.rx_queue_release = pmd_rx_release,
@@ -421,10 +452,13 @@ static int open_port(struct netfront_port *p, const struct devargs *a)
 	}
 	p->devid = a->vif;
 	p->options = (struct netfront_options){.queues = 1, .slots = a->slots, .hooks = {went_up, went_down, p}};
-	rc = connect_port(p);
+	rc = xstats_init(&p->xstats, &netfront_counters_layout);
+	if (!rc)
+		rc = connect_port(p);
 	if (rc) {
 		net_guest_put(p->guest);
 		p->guest = NULL;
+		xstats_finish(&p->xstats);
 		return rc;
 	}
 	memcpy(&p->mac, p->nf->mac, sizeof(p->mac));

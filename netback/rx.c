@@ -312,6 +312,13 @@ void vif_rx_drop_held(struct vif_queue *q)
 		rte_pktmbuf_free(rx_unhold(&q->rx));
 }
 
+/* Nothing waits: the burst that is being timed has been dealt with. */
+static __rte_noinline void rx_timed(struct vif_queue *q)
+{
+	histogram_add(&q->stats->rx_ns, clock_ticks_to_ns(clock_ticks() - q->rx.probe.since, q->tick_length));
+	q->rx.probe.since = 0;
+}
+
 void vif_rx_retry(struct vif_queue *q)
 {
 	struct rte_mbuf *done[VIF_RX_HELD];
@@ -333,6 +340,8 @@ void vif_rx_retry(struct vif_queue *q)
 		rx_set_stalled(q, true);
 		vif_rx_drop_held(q);
 	}
+	if (q->rx.probe.since && rx->nr_held == 0)
+		rx_timed(q);
 }
 
 bool vif_rx_arm(struct vif_queue *q)
@@ -352,6 +361,8 @@ uint16_t vif_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	struct vif_queue *q = queue;
 	struct rx_batch b = {0};
 
+	if (unlikely(q->stats->rx_batch.nr % PROBE_BURSTS == 0))
+		probe_begin(&q->rx.probe, 0);
 	if (unlikely(q->rx.nr_held))
 		vif_rx_retry(q);
 	/* What comes behind one that waits waits, too. */
@@ -359,6 +370,10 @@ uint16_t vif_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		if (unlikely(q->rx.nr_held) || unlikely(!rx_packet(q, &b, pkts[i])))
 			rx_hold(q, pkts[i]);
 	rx_finish(q, &b);
+	if (likely(n))
+		histogram_batch_add(&q->stats->rx_batch, n);
+	if (unlikely(q->rx.probe.since && q->rx.nr_held == 0))
+		rx_timed(q);
 	rte_pktmbuf_free_bulk(pkts, n);
 	return n;
 }

@@ -1,7 +1,7 @@
 /*
  * netback/stats.c - prints counters, a `name value` line each.
  *
- *      vif3.0.tx_packets 17       a vif's own counters (VIF_COUNTERS), then its port's on the bridge
+ *      vif3.0.tx_packets 17       a vif's own counters (vif_stats.h), then its port's on the bridge
  *      vif3.0.q1.tx_packets 9     of which one queue's, when there are several
  *      net_pcap0.out_packets 17   a physical port
  *      total.notify_sent 3        sum over all vifs, those that are gone included
@@ -11,22 +11,30 @@
 #include <inttypes.h>
 
 #include "netback/netback_priv.h"
+#include "netback/vif_stats.h"
 
-static void print_vif(FILE *out, const char *name, const struct vif_stats *s)
+static void print_port(FILE *out, const char *name, const struct bridge_port_stats *s)
 {
-#define VIF_COUNTER_PRINT(counter) fprintf(out, "%s." #counter " %" PRIu64 "\n", name, load_relaxed(&s->counter));
-	VIF_COUNTERS(VIF_COUNTER_PRINT)
-#undef VIF_COUNTER_PRINT
-}
+	const struct {
+		const char *name;
+		const uint64_t *value;
+	} counters[] = {
+		{"in_packets", &s->in_packets},
+		{"in_bytes", &s->in_bytes},
+		{"out_packets", &s->out_packets},
+		{"out_bytes", &s->out_bytes},
+		{"drop_runt", &s->drop_runt},
+		{"drop_same_port", &s->drop_same_port},
+		{"drop_reserved", &s->drop_reserved},
+		{"drop_too_long", &s->drop_too_long},
+		{"drop_full", &s->drop_full},
+		{"drop_no_mbuf", &s->drop_no_mbuf},
+		{"checksums", &s->checksums},
+		{"segmented", &s->segmented},
+	};
 
-static void print_port(FILE *out, const char *name, const struct bridge_port *p)
-{
-	struct bridge_port_stats s;
-
-	bridge_port_count(p, &s);
-#define BRIDGE_PORT_COUNTER_PRINT(counter) fprintf(out, "%s." #counter " %" PRIu64 "\n", name, s.counter);
-	BRIDGE_PORT_COUNTERS(BRIDGE_PORT_COUNTER_PRINT)
-#undef BRIDGE_PORT_COUNTER_PRINT
+	for (size_t i = 0; i < RTE_DIM(counters); i++)
+		fprintf(out, "%s.%s %" PRIu64 "\n", name, counters[i].name, load_relaxed(counters[i].value));
 }
 
 static void print_tap(FILE *out, const struct tap *t)
@@ -38,22 +46,9 @@ static void print_tap(FILE *out, const struct tap *t)
 
 static void print_netback_port(FILE *out, const struct netback_port *np)
 {
-	print_port(out, netback_port_name(np), np->bridge_port);
+	print_port(out, netback_port_name(np), &np->worker_port.port->stats);
 	if (np->tap)
 		print_tap(out, np->tap);
-}
-
-static void sum_up(struct vif_stats *sum, const struct vif_stats *s)
-{
-#define VIF_COUNTER_SUM(counter) sum->counter += load_relaxed(&s->counter);
-	VIF_COUNTERS(VIF_COUNTER_SUM)
-#undef VIF_COUNTER_SUM
-}
-
-void stats_add(struct vif_stats *sum, const struct vif *vif)
-{
-	for (unsigned i = 0; i < VIF_MAX_QUEUES; i++)
-		sum_up(sum, &vif->stats[i]);
 }
 
 static void print_device(FILE *out, const struct device *d)
@@ -61,40 +56,36 @@ static void print_device(FILE *out, const struct device *d)
 	struct vif_stats sum = {0};
 	char name[sizeof(d->vif.name) + 8];
 
-	stats_add(&sum, &d->vif);
-	print_vif(out, d->vif.name, &sum);
+	vif_stats_sum(&sum, &d->vif);
+	counters_print(out, d->vif.name, &vif_stats_layout, &sum);
 	for (unsigned i = 0; i < d->vif.nr_queues && d->vif.nr_queues > 1; i++) {
 		snprintf(name, sizeof(name), "%s.q%u", d->vif.name, i);
-		print_vif(out, name, &d->vif.stats[i]);
+		counters_print(out, name, &vif_stats_layout, &d->vif.stats[i]);
 	}
 	if (d->vif.nr_queues)
-		print_port(out, d->vif.name, &d->bridge_port);
+		print_port(out, d->vif.name, &d->bridge_port.stats);
 }
 
 void netback_print_stats(const struct netback *nb, FILE *out)
 {
-	struct bridge_lane_stats b;
+	const struct bridge *b = worker_bridge(nb->worker);
 	struct vif_stats total = nb->gone;
 	const struct device *d;
 	unsigned nr = 0;
 
-	bridge_count(workers_bridge(nb->workers), &b);
 	TAILQ_FOREACH(d, &nb->devices, all) {
 		print_device(out, d);
-		stats_add(&total, &d->vif);
+		vif_stats_sum(&total, &d->vif);
 		nr++;
 	}
 	for (unsigned i = 0; i < nb->nr_ports; i++)
 		print_netback_port(out, &nb->ports[i]);
-	print_vif(out, "total", &total);
+	counters_print(out, "total", &vif_stats_counts, &total);
 	fprintf(out, "bridge.vifs %u\n", nr);
 	fprintf(out, "bridge.ports %u\n", nb->nr_ports);
-	fprintf(out, "bridge.learned %" PRIu64 "\n", b.learned);
-	fprintf(out, "bridge.moved %" PRIu64 "\n", b.moved);
-	fprintf(out, "bridge.not_learned %" PRIu64 "\n", b.not_learned);
-	fprintf(out, "bridge.flooded %" PRIu64 "\n", b.flooded);
-	fprintf(out, "worker.sleeps %" PRIu64 "\n", workers_sleeps(nb->workers));
-	fprintf(out, "worker.handed_over %" PRIu64 "\n", b.handed_over);
-	fprintf(out, "worker.drop_handed_over %" PRIu64 "\n", b.drop_handed_over);
-	fprintf(out, "worker.wakes %" PRIu64 "\n", b.wakes);
+	fprintf(out, "bridge.learned %" PRIu64 "\n", load_relaxed(&b->learned));
+	fprintf(out, "bridge.moved %" PRIu64 "\n", load_relaxed(&b->moved));
+	fprintf(out, "bridge.not_learned %" PRIu64 "\n", load_relaxed(&b->not_learned));
+	fprintf(out, "bridge.flooded %" PRIu64 "\n", load_relaxed(&b->flooded));
+	fprintf(out, "worker.sleeps %" PRIu64 "\n", worker_sleeps(nb->worker));
 }

@@ -27,6 +27,12 @@ static void tx_answer(struct vif_queue *q, uint16_t id, int16_t status)
 	netif_txr_back_put(&q->tx.ring, &(struct netif_tx_response){.id = id, .status = status});
 }
 
+static __rte_noinline void tx_timed(struct vif_queue *q)
+{
+	histogram_add(&q->stats->tx_ns, clock_ticks_to_ns(clock_ticks() - q->tx.probe.since, q->tick_length));
+	q->tx.probe.since = 0;
+}
+
 static void tx_push(struct vif_queue *q)
 {
 	struct netif_txr_back *ring = &q->tx.ring;
@@ -37,6 +43,8 @@ static void tx_push(struct vif_queue *q)
 	if (ring->rsp_prod != ring->rsp_shown)
 		vif_wake(q, q->tx_port, netif_txr_back_push(ring));
 	journal_after_show(q->journal);
+	if (unlikely(probe_is_over(&q->tx.probe, ring->rsp_prod)))
+		tx_timed(q);
 }
 
 /* ---- pages that come back --------------------------------------------------------------------------------------- */
@@ -46,7 +54,7 @@ void vif_tx_slot_freed(void *page, void *slot)
 	struct vif_tx_slot *s = slot;
 	struct vif_queue *q = s->queue;
 
-	/* Only the worker's own lcore matches, and it stands still while the field changes. */
+	/* Only the worker's own lcore matches, and it changes the field itself, in vif_detach. */
 	if (load_relaxed(&q->lcore) == rte_lcore_id())
 		q->tx.done_slot[q->tx.nr_done++] = (uint16_t)(s - q->tx.slot);
 	else
@@ -113,10 +121,10 @@ uint32_t vif_tx_reclaim(struct vif_queue *q)
 	return q->nr_attached;
 }
 
-void vif_attach(struct vif_queue *q, bool *any_fault, uint32_t lcore)
+void vif_attach(struct vif_queue *q, bool *any_fault)
 {
 	q->any_fault = any_fault;
-	store_relaxed(&q->lcore, lcore);
+	store_relaxed(&q->lcore, rte_lcore_id());
 }
 
 void vif_detach(struct vif_queue *q)
@@ -143,6 +151,8 @@ static bool tx_take(struct vif_queue *q)
 	if (n) {
 		journal_taken(q->journal, tx->taken_end);
 		count_add(&q->stats->tx_slots, (uint64_t)n);
+		if (unlikely(q->stats->tx_batch.nr % PROBE_BURSTS == 0))
+			probe_begin(&tx->probe, tx->ring.req_cons);
 	}
 	return true;
 }
@@ -503,6 +513,7 @@ uint16_t vif_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	if (out) {
 		count_add(&q->stats->tx_packets, out);
 		count_add(&q->stats->tx_bytes, bytes);
+		histogram_batch_add(&q->stats->tx_batch, out);
 	}
 	tx_push(q);
 	return out;

@@ -136,6 +136,7 @@ int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, 
 		return -ENOMEM;
 	q->hv = hv;
 	q->stats = stats;
+	q->tick_length = clock_tick_length();
 	q->pool = pools->pool;
 	q->ext_pool = pools->ext_pool;
 	q->lcore = VIF_LCORE_NONE;

@@ -115,7 +115,8 @@ static int make_queues(struct vif_pmd *p, struct handshake *h, const struct vif_
 			drop_queues(p);
 			return err;
 		}
-		vif_attach(p->vif.queue[i], &p->any_fault, VIF_LCORE_NONE); /* pages come back from any lcore */
+		vif_attach(p->vif.queue[i], &p->any_fault);
+		vif_detach(p->vif.queue[i]); /* pages come back from any lcore: always through the ring */
 		p->vif.nr_queues++;
 	}
 	return 0;
@@ -401,6 +402,8 @@ static int pmd_close(struct rte_eth_dev *dev)
 	if (!p->hv)
 		return 0;
 	end_thread(p);
+	xstats_finish(&p->xstats);
+	vif_stats_destroy(&p->vif);
 	if (TAILQ_EMPTY(&p->lingering)) {
 		hv_close(p->hv);
 		rte_mempool_free(p->ext_pool);
@@ -449,17 +452,38 @@ static int pmd_stats(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 	for (unsigned i = 0; i < p->nr_tx; i++)
 		stats->oerrors += p->tx[i] ? load_relaxed(&p->tx[i]->drop_gso) : 0;
 	for (unsigned i = 0; i < VIF_MAX_QUEUES; i++) {
-		const struct vif_stats *s = &p->vif.stats[i];
+		const struct vif_stats *s = xstats_queue(&p->xstats, p->vif.stats, i);
 
-		stats->ipackets += stats->q_ipackets[i] = load_relaxed(&s->tx_packets);
-		stats->ibytes += stats->q_ibytes[i] = load_relaxed(&s->tx_bytes);
-		stats->opackets += stats->q_opackets[i] = load_relaxed(&s->rx_packets);
-		stats->obytes += stats->q_obytes[i] = load_relaxed(&s->rx_bytes);
-		stats->rx_nombuf += load_relaxed(&s->tx_drop_no_mbuf);
-		stats->oerrors += load_relaxed(&s->rx_drop_no_request) + load_relaxed(&s->rx_drop_bad_grant) +
-				  load_relaxed(&s->rx_drop_too_long);
+		stats->ipackets += stats->q_ipackets[i] = s->tx_packets;
+		stats->ibytes += stats->q_ibytes[i] = s->tx_bytes;
+		stats->opackets += stats->q_opackets[i] = s->rx_packets;
+		stats->obytes += stats->q_obytes[i] = s->rx_bytes;
+		stats->rx_nombuf += s->tx_drop_no_mbuf;
+		stats->oerrors += s->rx_drop_no_request + s->rx_drop_bad_grant + s->rx_drop_too_long;
 	}
 	return 0;
+}
+
+static int pmd_stats_reset(struct rte_eth_dev *dev)
+{
+	struct vif_pmd *p = port_of(dev);
+
+	for (unsigned i = 0; i < p->nr_tx; i++)
+		if (p->tx[i])
+			p->tx[i]->drop_gso = 0;
+	return xstats_reset(&p->xstats, p->vif.stats, VIF_MAX_QUEUES);
+}
+
+static int pmd_xstats(struct rte_eth_dev *dev, struct rte_eth_xstat *to, unsigned int room)
+{
+	struct vif_pmd *p = port_of(dev);
+
+	return xstats_get(&p->xstats, p->vif.stats, dev->data->nr_rx_queues, to, room);
+}
+
+static int pmd_xstats_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *to, unsigned int room)
+{
+	return xstats_get_names(&port_of(dev)->xstats, dev->data->nr_rx_queues, to, room);
 }
 
 static struct vif_pmd_queue *new_queue(struct rte_eth_dev *dev)
@@ -516,6 +540,10 @@ static const struct eth_dev_ops pmd_ops = {
 	.allmulticast_disable = pmd_always,
 	.mtu_set = pmd_mtu_set,
 	.stats_get = pmd_stats,
+	.stats_reset = pmd_stats_reset,
+	.xstats_get = pmd_xstats,
+	.xstats_get_names = pmd_xstats_names,
+	.xstats_reset = pmd_stats_reset,
 	.dev_infos_get = pmd_infos,
 	.rx_queue_setup = pmd_rx_setup,
 	.rx_queue_release = pmd_rx_release,
@@ -590,6 +618,21 @@ static int parse(const char *text, struct devargs *a)
 	return err;
 }
 
+/* The file has the device's name while a guest is served, and its own else: the ethdev's numbers are those of all its guests. */
+static int open_stats(struct vif_pmd *p, const char *name)
+{
+	int err;
+
+	snprintf(p->stats_name, sizeof(p->stats_name), "ethdev-%.32s-%d.stats", name, getpid());
+	err = vif_stats_create(&p->vif, hv_run_dir(p->hv), p->stats_name);
+	if (err)
+		return err;
+	err = xstats_init(&p->xstats, &vif_stats_layout);
+	if (err)
+		vif_stats_destroy(&p->vif);
+	return err;
+}
+
 static int open_port(struct vif_pmd *p, const char *name, const struct devargs *a)
 {
 	char why[HV_WHY_BYTES] = "", pool[RTE_MEMZONE_NAMESIZE];
@@ -610,8 +653,12 @@ static int open_port(struct vif_pmd *p, const char *name, const struct devargs *
 	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = p->wake_fd < 0 ? -errno : hv_open_dom0(&opt, &p->hv);
 	if (!err)
+		err = open_stats(p, name);
+	if (!err)
 		return 0;
 	LOG(ERR, "%s\n", *why ? why : strerror(-err));
+	hv_close(p->hv);
+	p->hv = NULL;
 	rte_mempool_free(p->ext_pool);
 	if (p->wake_fd >= 0)
 		close(p->wake_fd);
