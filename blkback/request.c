@@ -50,10 +50,13 @@ static enum request_verdict parse_transfer(const struct request_limits *limits, 
 		return REQUEST_HANDLE;
 	if (request_is_write(ask) && limits->is_readonly)
 		return REQUEST_READONLY;
-	/* A barrier may come alone. */
-	if (ask->nr_segments > max_segments || (ask->nr_segments == 0 && ask->operation != BLKIF_OP_WRITE_BARRIER))
+	if (ask->nr_segments > max_segments)
 		return REQUEST_MALFORMED;
-	return request_is_aligned(limits, sector) ? REQUEST_OK : REQUEST_UNALIGNED;
+	if (ask->nr_segments)
+		return request_is_aligned(limits, sector) ? REQUEST_OK : REQUEST_UNALIGNED;
+	/* A barrier may come alone, and is nowhere then: Linux sends the largest number for its place. */
+	ask->sector = 0;
+	return ask->operation == BLKIF_OP_WRITE_BARRIER ? REQUEST_OK : REQUEST_MALFORMED;
 }
 
 static enum request_verdict parse_indirect(const struct request_limits *limits, const struct blkif_request_indirect *req,

@@ -71,6 +71,7 @@ static const struct {
 	{"flush with data", BLKIF_OP_FLUSH_DISKCACHE, 0, 1, 0, 7, false, REQUEST_MALFORMED, 0},
 	{"barrier", BLKIF_OP_WRITE_BARRIER, 0, 1, 0, 7, false, REQUEST_OK, 8},
 	{"barrier alone", BLKIF_OP_WRITE_BARRIER, 0, 0, 0, 7, false, REQUEST_OK, 0},
+	{"barrier alone, anywhere", BLKIF_OP_WRITE_BARRIER, UINT64_MAX, 0, 0, 7, false, REQUEST_OK, 0},
 	{"barrier of twelve", BLKIF_OP_WRITE_BARRIER, 0, 12, 0, 7, false, REQUEST_MALFORMED, 0},
 	{"barrier on read-only", BLKIF_OP_WRITE_BARRIER, 0, 1, 0, 7, true, REQUEST_READONLY, 0},
 	{"barrier across the end", BLKIF_OP_WRITE_BARRIER, SECTORS - 7, 1, 0, 7, false, REQUEST_BEYOND, 0},
