@@ -13,28 +13,14 @@
 #include "netback/netback_priv.h"
 #include "netback/vif_stats.h"
 
-static void print_port(FILE *out, const char *name, const struct bridge_port_stats *s)
+static void print_port(FILE *out, const char *name, const struct bridge_port *p)
 {
-	const struct {
-		const char *name;
-		const uint64_t *value;
-	} counters[] = {
-		{"in_packets", &s->in_packets},
-		{"in_bytes", &s->in_bytes},
-		{"out_packets", &s->out_packets},
-		{"out_bytes", &s->out_bytes},
-		{"drop_runt", &s->drop_runt},
-		{"drop_same_port", &s->drop_same_port},
-		{"drop_reserved", &s->drop_reserved},
-		{"drop_too_long", &s->drop_too_long},
-		{"drop_full", &s->drop_full},
-		{"drop_no_mbuf", &s->drop_no_mbuf},
-		{"checksums", &s->checksums},
-		{"segmented", &s->segmented},
-	};
+	struct bridge_port_stats s;
 
-	for (size_t i = 0; i < RTE_DIM(counters); i++)
-		fprintf(out, "%s.%s %" PRIu64 "\n", name, counters[i].name, load_relaxed(counters[i].value));
+	bridge_port_count(p, &s);
+#define BRIDGE_PORT_COUNTER_PRINT(counter) fprintf(out, "%s." #counter " %" PRIu64 "\n", name, s.counter);
+	BRIDGE_PORT_COUNTERS(BRIDGE_PORT_COUNTER_PRINT)
+#undef BRIDGE_PORT_COUNTER_PRINT
 }
 
 static void print_tap(FILE *out, const struct tap *t)
@@ -46,7 +32,7 @@ static void print_tap(FILE *out, const struct tap *t)
 
 static void print_netback_port(FILE *out, const struct netback_port *np)
 {
-	print_port(out, netback_port_name(np), &np->worker_port.port->stats);
+	print_port(out, netback_port_name(np), np->bridge_port);
 	if (np->tap)
 		print_tap(out, np->tap);
 }
@@ -63,16 +49,17 @@ static void print_device(FILE *out, const struct device *d)
 		counters_print(out, name, &vif_stats_layout, &d->vif.stats[i]);
 	}
 	if (d->vif.nr_queues)
-		print_port(out, d->vif.name, &d->bridge_port.stats);
+		print_port(out, d->vif.name, &d->bridge_port);
 }
 
 void netback_print_stats(const struct netback *nb, FILE *out)
 {
-	const struct bridge *b = worker_bridge(nb->worker);
+	struct bridge_lane_stats b;
 	struct vif_stats total = nb->gone;
 	const struct device *d;
 	unsigned nr = 0;
 
+	bridge_count(workers_bridge(nb->workers), &b);
 	TAILQ_FOREACH(d, &nb->devices, all) {
 		print_device(out, d);
 		vif_stats_sum(&total, &d->vif);
@@ -83,9 +70,12 @@ void netback_print_stats(const struct netback *nb, FILE *out)
 	counters_print(out, "total", &vif_stats_counts, &total);
 	fprintf(out, "bridge.vifs %u\n", nr);
 	fprintf(out, "bridge.ports %u\n", nb->nr_ports);
-	fprintf(out, "bridge.learned %" PRIu64 "\n", load_relaxed(&b->learned));
-	fprintf(out, "bridge.moved %" PRIu64 "\n", load_relaxed(&b->moved));
-	fprintf(out, "bridge.not_learned %" PRIu64 "\n", load_relaxed(&b->not_learned));
-	fprintf(out, "bridge.flooded %" PRIu64 "\n", load_relaxed(&b->flooded));
-	fprintf(out, "worker.sleeps %" PRIu64 "\n", worker_sleeps(nb->worker));
+	fprintf(out, "bridge.learned %" PRIu64 "\n", b.learned);
+	fprintf(out, "bridge.moved %" PRIu64 "\n", b.moved);
+	fprintf(out, "bridge.not_learned %" PRIu64 "\n", b.not_learned);
+	fprintf(out, "bridge.flooded %" PRIu64 "\n", b.flooded);
+	fprintf(out, "worker.sleeps %" PRIu64 "\n", workers_sleeps(nb->workers));
+	fprintf(out, "worker.handed_over %" PRIu64 "\n", b.handed_over);
+	fprintf(out, "worker.drop_handed_over %" PRIu64 "\n", b.drop_handed_over);
+	fprintf(out, "worker.wakes %" PRIu64 "\n", b.wakes);
 }

@@ -54,7 +54,7 @@ void vif_tx_slot_freed(void *page, void *slot)
 	struct vif_tx_slot *s = slot;
 	struct vif_queue *q = s->queue;
 
-	/* Only the worker's own lcore matches, and it changes the field itself, in vif_detach. */
+	/* Only the worker's own lcore matches, and it stands still while the field changes. */
 	if (load_relaxed(&q->lcore) == rte_lcore_id())
 		q->tx.done_slot[q->tx.nr_done++] = (uint16_t)(s - q->tx.slot);
 	else
@@ -121,10 +121,10 @@ uint32_t vif_tx_reclaim(struct vif_queue *q)
 	return q->nr_attached;
 }
 
-void vif_attach(struct vif_queue *q, bool *any_fault)
+void vif_attach(struct vif_queue *q, bool *any_fault, uint32_t lcore)
 {
 	q->any_fault = any_fault;
-	store_relaxed(&q->lcore, rte_lcore_id());
+	store_relaxed(&q->lcore, lcore);
 }
 
 void vif_detach(struct vif_queue *q)

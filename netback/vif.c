@@ -125,15 +125,9 @@ static void events_close(struct vif_queue *q)
 	hv_evtchn_close(q->hv, q->tx_port);
 }
 
-int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, const struct vif_features *features,
-		     const struct vif_pools *pools, struct vif_stats *stats, struct vif_queue **out, const char **what)
+static void queue_set(struct vif_queue *q, struct hv *hv, const struct vif_features *features, const struct vif_pools *pools,
+		      struct vif_stats *stats)
 {
-	struct vif_queue *q = calloc(1, sizeof(*q));
-	int err;
-
-	*what = "memory for a queue";
-	if (!q)
-		return -ENOMEM;
 	q->hv = hv;
 	q->stats = stats;
 	q->tick_length = clock_tick_length();
@@ -147,6 +141,18 @@ int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, 
 	q->patience_tsc = VIF_RX_PATIENCE_MS * rte_get_tsc_hz() / 1000;
 	q->map_large = hv_map_is_cheap(hv) && !features->copies_only;
 	slots_init(q);
+}
+
+int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, const struct vif_features *features,
+		     const struct vif_pools *pools, struct vif_stats *stats, struct vif_queue **out, const char **what)
+{
+	struct vif_queue *q = calloc(1, sizeof(*q));
+	int err;
+
+	*what = "memory for a queue";
+	if (!q)
+		return -ENOMEM;
+	queue_set(q, hv, features, pools, stats);
 	err = journal_find(q, keys->journal);
 	if (err)
 		goto free_queue;

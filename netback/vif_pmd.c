@@ -115,8 +115,7 @@ static int make_queues(struct vif_pmd *p, struct handshake *h, const struct vif_
 			drop_queues(p);
 			return err;
 		}
-		vif_attach(p->vif.queue[i], &p->any_fault);
-		vif_detach(p->vif.queue[i]); /* pages come back from any lcore: always through the ring */
+		vif_attach(p->vif.queue[i], &p->any_fault, VIF_LCORE_NONE); /* pages come back from any lcore */
 		p->vif.nr_queues++;
 	}
 	return 0;
