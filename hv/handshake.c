@@ -32,6 +32,8 @@ enum action {
 	FINISH,  /* Closed */
 	RESTART, /* back: the front end begins anew */
 	REST,    /* back: both are closed: a new beginning may come */
+	CHANGE,  /* back: the front end asks for something else, and waits until it is in force: Reconfigured */
+	SETTLE,  /* back: Connected again after that */
 	REFUSED, /* front: the back end is closed already; with an error it has refused us */
 };
 
@@ -42,7 +44,7 @@ enum action {
 static const uint8_t back_table[NR_STAGES][NR_OTHER] = {
 	[NEW] = {STAY, OFFER, OFFER, OFFER, OFFER, CLOSE, CLOSE, CLOSE, CLOSE, CLOSE},
 	[READY] = {CLOSE, STAY, STAY, CONNECT, CONNECT, CLOSE, CLOSE, CLOSE, CLOSE, CLOSE},
-	[CONNECTED] = {CLOSE, CLOSE, CLOSE, STAY, STAY, CLOSE, CLOSE, CLOSE, CLOSE, CLOSE},
+	[CONNECTED] = {CLOSE, CLOSE, CLOSE, STAY, SETTLE, CLOSE, CLOSE, CHANGE, CLOSE, CLOSE},
 	[CLOSING] = {FINISH, FINISH, FINISH, STAY, STAY, STAY, FINISH, FINISH, FINISH, FINISH},
 	[CLOSED] = {REST, RESTART, STAY, STAY, STAY, REST, REST, STAY, STAY, STAY},
 };
@@ -203,6 +205,14 @@ static void restart(struct handshake *h)
 	offer(h);
 }
 
+static void change(struct handshake *h)
+{
+	if (!h->driver->reconfigure)
+		begin_close(h);
+	else if (h->own != XenbusStateReconfigured && !call_driver(h, h->driver->reconfigure, "changing the device"))
+		switch_state(h, XenbusStateReconfigured);
+}
+
 static void act(struct handshake *h, enum action action)
 {
 	switch (action) {
@@ -228,6 +238,12 @@ static void act(struct handshake *h, enum action action)
 		break;
 	case REST:
 		h->barred = false;
+		break;
+	case CHANGE:
+		change(h);
+		break;
+	case SETTLE:
+		switch_state(h, XenbusStateConnected);
 		break;
 	case REFUSED:
 		if (!h->barred && has_error(h))

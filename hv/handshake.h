@@ -38,6 +38,8 @@ struct handshake_driver {
 	 * are taken over as they are (xxx_back_attach), with what the earlier one offered, which our own directory still says.
 	 */
 	int (*connect)(struct handshake *h);
+	/* Back: Connected, and the front end is Reconfiguring: what it asks for comes into force, then Reconfigured. NULL: it may not. */
+	int (*reconfigure)(struct handshake *h);
 	/* Undoes publish and connect, whichever ran; must not touch the ring or the peer afterwards. */
 	void (*disconnect)(struct handshake *h);
 	/* Connected, and a key in the other end's directory changed (sectors, rate, ...); may be NULL. */

@@ -400,6 +400,28 @@ static void connect_changed(struct handshake *h, const char *key)
 		store_relaxed(&d->port.mcast->is_on, vif_keys_want_mcast(h));
 }
 
+struct headroom {
+	struct device *device;
+	uint16_t bytes;
+};
+
+static int set_headroom(void *arg)
+{
+	const struct headroom *h = arg;
+
+	for (unsigned i = 0; i < h->device->vif.nr_queues; i++)
+		vif_set_headroom(h->device->vif.queue[i], h->bytes);
+	return 0;
+}
+
+/* An XDP program comes or goes in the guest. */
+static int connect_reconfigure(struct handshake *h)
+{
+	struct headroom room = {h->priv, vif_keys_headroom(h)};
+
+	return workers_run(room.device->nb->workers, set_headroom, &room);
+}
+
 static void connect_own_changed(struct handshake *h, const char *key)
 {
 	struct device *d = h->priv;
@@ -469,6 +491,7 @@ const struct xenbus_driver connect_driver = {
 			.connect = connect_connect,
 			.disconnect = connect_disconnect,
 			.changed = connect_changed,
+			.reconfigure = connect_reconfigure,
 			.own_changed = connect_own_changed,
 		},
 	.probe = connect_probe,

@@ -51,15 +51,18 @@ static inline bool rx_has_hash(const struct vif_queue *q, const struct rte_mbuf 
 /* Slots of extra info. */
 static inline uint32_t rx_extras(const struct vif_queue *q, const struct rte_mbuf *m)
 {
-	return rx_is_gso(m) + rx_has_hash(q, m);
+	return rx_is_gso(m) + rx_has_hash(q, m) + (q->headroom != 0);
 }
 
+#define EXTRA_TYPE_XDP 5 /* Linux's, which Xen's header does not have: bytes free before the frame, in the first word of u */
+
 /* Extra info takes a request like any other, but not its buffer. */
-static void rx_plan_extra(struct vif_queue *q, struct rx_batch *b, const struct netif_extra_info *extra)
+static void rx_plan_extra(struct vif_queue *q, struct rx_batch *b, struct netif_extra_info *extra, bool is_last)
 {
 	struct netif_rx_request req;
 
 	_Static_assert(sizeof(*extra) == sizeof(q->journal->rsp[0]), "extra info lies in a response's place");
+	extra->flags = is_last ? 0 : XEN_NETIF_EXTRA_FLAG_MORE;
 	netif_rxr_back_take(&q->rx.ring, &req);
 	__builtin_memcpy(&q->journal->rsp[b->nr_rsp++], extra, sizeof(*extra));
 	b->avail--;
@@ -67,24 +70,27 @@ static void rx_plan_extra(struct vif_queue *q, struct rx_batch *b, const struct 
 
 static void rx_plan_extras(struct vif_queue *q, struct rx_batch *b, const struct rte_mbuf *m)
 {
-	bool has_hash = rx_has_hash(q, m);
 	struct netif_extra_info extra = {.type = XEN_NETIF_EXTRA_TYPE_GSO};
-	uint32_t hash = m->hash.fdir.lo;
+	uint32_t left = rx_extras(q, m), hash = m->hash.fdir.lo;
 
 	if (rx_is_gso(m)) {
-		extra.flags = has_hash ? XEN_NETIF_EXTRA_FLAG_MORE : 0;
 		extra.u.gso.size = m->tso_segsz;
 		extra.u.gso.type =
 			m->ol_flags & RTE_MBUF_F_TX_IPV6 ? XEN_NETIF_GSO_TYPE_TCPV6 : XEN_NETIF_GSO_TYPE_TCPV4;
-		rx_plan_extra(q, b, &extra);
+		rx_plan_extra(q, b, &extra, --left == 0);
 		count_add(&q->stats->rx_gso, 1);
 	}
-	if (has_hash) {
+	if (q->headroom) {
+		extra = (struct netif_extra_info){.type = EXTRA_TYPE_XDP};
+		__builtin_memcpy(&extra.u, &q->headroom, sizeof(q->headroom));
+		rx_plan_extra(q, b, &extra, --left == 0);
+	}
+	if (rx_has_hash(q, m)) {
 		extra = (struct netif_extra_info){.type = XEN_NETIF_EXTRA_TYPE_HASH};
 		extra.u.hash.type = (uint8_t)m->hash.fdir.hi;
 		extra.u.hash.algorithm = XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ;
 		__builtin_memcpy(extra.u.hash.value, &hash, sizeof(hash));
-		rx_plan_extra(q, b, &extra);
+		rx_plan_extra(q, b, &extra, --left == 0);
 	}
 }
 
@@ -105,12 +111,12 @@ static inline bool rx_copy_staged(struct vif_queue *q, grant_ref_t ref, uint32_t
 	return true;
 }
 
-/* Lists the copies for one buffer's bytes. */
+/* Lists the copies for the bytes between two offsets of one buffer. */
 static inline void rx_plan_copies(struct vif_queue *q, struct rx_batch *b, struct rx_place *from, grant_ref_t ref,
-				  uint32_t bytes, uint32_t packet)
+				  uint32_t at, uint32_t end, uint32_t packet)
 {
-	for (uint32_t at = 0; at < bytes;) {
-		uint32_t len = RTE_MIN(bytes - at, from->m->data_len - from->at);
+	while (at < end) {
+		uint32_t len = RTE_MIN(end - at, from->m->data_len - from->at);
 
 		q->rx.copy_packet[b->nr_copy] = (uint16_t)packet;
 		if (likely(len) && !rx_copy_staged(q, ref, at, rte_pktmbuf_mtod_offset(from->m, void *, from->at), len))
@@ -150,24 +156,29 @@ static inline void rx_plan_simple(struct vif_queue *q, struct rx_batch *b, const
 static void rx_plan(struct vif_queue *q, struct rx_batch *b, const struct rte_mbuf *m)
 {
 	uint16_t flags = (uint16_t)(rx_flags(m) | (rx_extras(q, m) ? NETRXF_extra_info : 0));
-	uint32_t left = m->pkt_len, first = b->nr_rsp;
+	uint32_t left = m->pkt_len, first = b->nr_rsp, offset = q->headroom;
 	struct rx_place from = {.m = m};
 
 	b->packets++;
 	b->bytes += left;
 	while (left) {
-		uint32_t in_page = RTE_MIN(left, PAGE_BYTES);
+		uint32_t in_page = RTE_MIN(left, PAGE_BYTES - offset);
 		struct netif_rx_request req;
 
 		netif_rxr_back_take(&q->rx.ring, &req);
 		b->avail--;
 		left -= in_page;
 		q->journal->rsp[b->nr_rsp++] = (struct netif_rx_response){
-			.id = req.id, .flags = (uint16_t)(flags | (left ? NETRXF_more_data : 0)), .status = (int16_t)in_page};
-		rx_plan_copies(q, b, &from, req.gref, in_page, first);
+			.id = req.id,
+			.offset = (uint16_t)offset,
+			.flags = (uint16_t)(flags | (left ? NETRXF_more_data : 0)),
+			.status = (int16_t)in_page,
+		};
+		rx_plan_copies(q, b, &from, req.gref, offset, offset + in_page, first);
 		if (unlikely(flags & NETRXF_extra_info))
 			rx_plan_extras(q, b, m);
 		flags = 0;
+		offset = 0;
 	}
 }
 
@@ -250,7 +261,7 @@ static bool rx_has_requests(struct vif_queue *q, struct rx_batch *b, uint32_t sl
 /* False: the guest has posted too few buffers; else the packet is on its way, or dropped for good. */
 static __rte_always_inline bool rx_packet(struct vif_queue *q, struct rx_batch *b, const struct rte_mbuf *m)
 {
-	uint32_t slots = (m->pkt_len + PAGE_BYTES - 1) / PAGE_BYTES + rx_extras(q, m);
+	uint32_t slots = (m->pkt_len + q->headroom + PAGE_BYTES - 1) / PAGE_BYTES + rx_extras(q, m);
 
 	if (unlikely(m->pkt_len == 0 || m->pkt_len > q->max_frame || m->nb_segs + slots > VIF_OPS)) {
 		count_add(&q->stats->rx_drop_too_long, 1);

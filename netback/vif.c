@@ -137,6 +137,7 @@ static void queue_set(struct vif_queue *q, struct hv *hv, const struct vif_featu
 	q->max_frame = features->sg ? VIF_MAX_FRAME : PAGE_BYTES;
 	q->caps = features->caps;
 	q->rx_notify = features->rx_notify;
+	vif_set_headroom(q, features->headroom);
 	q->mcast = features->mcast;
 	q->patience_tsc = VIF_RX_PATIENCE_MS * rte_get_tsc_hz() / 1000;
 	q->map_large = hv_map_is_cheap(hv) && !features->copies_only;

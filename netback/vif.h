@@ -36,6 +36,7 @@
 #define VIF_TX_PACKET_OPS 64 /* most that one packet needs: 18 fragments cut at mbuf ends */
 #define VIF_MAX_FRAME 65535
 #define VIF_MAX_QUEUES 8
+#define VIF_MAX_HEADROOM (PAGE_BYTES / 2) /* before a frame: what is left of its first page still holds a usual one */
 #define VIF_RX_HELD 64             /* packets that wait for the guest's buffers */
 #define VIF_RX_HELD_BYTES (VIF_RING_SLOTS * PAGE_BYTES) /* and their bytes: what one sender has in its ring */
 #define VIF_RX_PATIENCE_MS 100     /* how long the first of them waits; they may be others' pages */
@@ -161,6 +162,7 @@ struct vif_queue {
 	struct mcast *mcast;     /* one list for all queues of the vif; not touched once detached */
 	struct stage *stage;     /* pages kept mapped; NULL: none */
 	bool wants_hash;         /* the guest asked for hashes and is told them */
+	uint16_t headroom;       /* bytes that the guest wants free before a frame; each is told in extra info; 0: none */
 	bool rx_notify;          /* the guest says when it posts buffers: packets may wait for them */
 	uint64_t patience_tsc;   /* for how long */
 	uint64_t tick_length;    /* clock_tick_length */
@@ -183,6 +185,7 @@ struct vif_features {
 	struct mcast *mcast; /* the vif's */
 	bool sg;          /* the guest takes packets longer than a page */
 	bool rx_notify;   /* it says when it posts rx buffers */
+	uint16_t headroom; /* bytes that it wants free before a frame */
 	unsigned caps;    /* OFFLOAD_*: what it takes as it is */
 	bool copies_only; /* no page is ever mapped */
 	bool is_takeover; /* the rings run: they are taken over where they are */
@@ -268,6 +271,14 @@ void vif_detach(struct vif_queue *q);
 void vif_tx_slot_freed(void *page, void *slot);
 /* Unmaps what came back without answering it; for a detached queue. Returns how many pages are still out. */
 uint32_t vif_tx_reclaim(struct vif_queue *q);
+
+/* How many bytes stay free before a frame. Without scatter-gather the frame must lie in one page all the same. Worker, or before. */
+static inline void vif_set_headroom(struct vif_queue *q, uint16_t bytes)
+{
+	q->headroom = bytes;
+	if (q->max_frame <= PAGE_BYTES)
+		q->max_frame = PAGE_BYTES - bytes;
+}
 
 static inline void vif_fail(struct vif_queue *q, enum vif_fault fault)
 {

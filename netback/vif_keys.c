@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "hv/log.h"
+
 static const struct {
 	const char *key;
 	unsigned value;
@@ -24,6 +26,7 @@ static const struct {
 	{"feature-ctrl-ring", 1},
 	{"feature-multicast-control", 1},
 	{"feature-dynamic-multicast-control", 1},
+	{"feature-xdp-headroom", 1},
 };
 
 int vif_keys_offer(struct handshake *h, unsigned max_queues)
@@ -139,6 +142,17 @@ bool vif_keys_want_mcast(struct handshake *h)
 	return is_set(h, "request-multicast-control");
 }
 
+uint16_t vif_keys_headroom(struct handshake *h)
+{
+	uint32_t bytes = 0;
+	int err = number(h, "", "xdp-headroom", &bytes);
+
+	if ((!err && bytes <= VIF_MAX_HEADROOM) || err == -ENOENT)
+		return (uint16_t)bytes;
+	log_warn("%s/xdp-headroom is not a number of bytes up to %u: frames get none", h->other_path, VIF_MAX_HEADROOM);
+	return 0;
+}
+
 int vif_keys_read(struct handshake *h, unsigned max_queues, struct vif_wishes *wishes)
 {
 	int err;
@@ -154,6 +168,7 @@ int vif_keys_read(struct handshake *h, unsigned max_queues, struct vif_wishes *w
 		return err;
 	wishes->wants_mcast = vif_keys_want_mcast(h);
 	wishes->features.sg = is_set(h, "feature-sg");
+	wishes->features.headroom = vif_keys_headroom(h);
 	wishes->features.rx_notify = is_set(h, "feature-rx-notify");
 	wishes->features.caps = read_caps(h, wishes->features.sg);
 	return 0;

@@ -30,5 +30,7 @@ int vif_keys_read(struct handshake *h, unsigned max_queues, struct vif_wishes *w
 
 /* request-multicast-control, which may change at any time. */
 bool vif_keys_want_mcast(struct handshake *h);
+/* xdp-headroom, which changes while the front end is Reconfiguring; beyond VIF_MAX_HEADROOM there is none, said in the log. */
+uint16_t vif_keys_headroom(struct handshake *h);
 
 #endif

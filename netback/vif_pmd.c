@@ -83,7 +83,7 @@ static struct vif_pmd *port_of(struct rte_eth_dev *dev)
 static int vif_offer(struct handshake *h)
 {
 	static const char *const not_offered[] = {"feature-gso-tcpv4", "feature-gso-tcpv6", "feature-multicast-control",
-						  "feature-dynamic-multicast-control"};
+						  "feature-dynamic-multicast-control", "feature-xdp-headroom"};
 	struct vif_pmd *p = h->priv;
 	int err = vif_keys_offer(h, p->nr_rx);
 

@@ -16,7 +16,7 @@
 #define FRONT "/local/domain/7/device/vbd/5"
 #define BACK "/local/domain/0/backend/vbd/7/5"
 
-/* What a driver was told, in order: o offer, p publish, c connect, t take over, u take over after a kill, d disconnect. */
+/* What a driver was told, in order: o offer, p publish, c connect, t take over, u that after a kill, r reconfigure, d disconnect. */
 struct driver_log {
 	char calls[64];
 	char changed[32];
@@ -603,6 +603,38 @@ static void killed_back_end_is_told_to_the_next_one(void **state)
 	stop_both();
 }
 
+static int on_reconfigure(struct handshake *h)
+{
+	return note(h, 'r');
+}
+
+/* As Linux's netfront does when an XDP program comes. */
+static void connected_back_end_changes_what_the_front_end_asks_for_and_goes_on(void **state)
+{
+	struct handshake_driver changing = back_driver;
+
+	for (int can = 0; can < 2; can++) {
+		changing.reconfigure = can ? on_reconfigure : NULL;
+		stop(NULL);
+		start(NULL);
+		connect_both(&vif_front_driver);
+		back.driver = &changing;
+		set_state(FRONT, XenbusStateReconfiguring);
+		pump(false, true);
+		pump(false, true);
+		assert_string_equal(back_log.calls, can ? "ocr" : "ocd");
+		assert_int_equal(state_of(BACK), can ? XenbusStateReconfigured : XenbusStateClosed);
+		if (can) {
+			set_state(FRONT, XenbusStateConnected);
+			pump(false, true);
+			assert_int_equal(state_of(BACK), XenbusStateConnected);
+			assert_string_equal(back_log.calls, "ocr");
+			assert_true(back.connected);
+		}
+		stop_both();
+	}
+}
+
 static void take_over_that_fails_closes_the_device_and_says_why(void **state)
 {
 	connect_keeping_back();
@@ -736,6 +768,7 @@ int main(void)
 		T(back_end_that_starts_over_a_device_in_use_closes_it),
 		T(detached_device_is_taken_over_and_the_front_sees_nothing),
 		T(killed_back_end_is_told_to_the_next_one),
+		T(connected_back_end_changes_what_the_front_end_asks_for_and_goes_on),
 		T(take_over_that_fails_closes_the_device_and_says_why),
 		T(only_a_device_connected_at_both_ends_is_taken_over),
 		T(device_that_waits_is_left_waiting_and_offered_again),

@@ -164,6 +164,27 @@ static void a_wrong_key_closes_the_device_with_a_sentence(void **state)
 	}
 }
 
+static void headroom_is_a_number_of_bytes_that_leaves_room_for_a_frame(void **state)
+{
+	static const struct {
+		const char *value;
+		unsigned bytes;
+	} cases[] = {{NULL, 0}, {"0", 0}, {"256", 256}, {"2048", 2048}, {"2049", 0}, {"32767", 0},
+		     {"-1", 0}, {"4294967552", 0}, {"x", 0}};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct vif_wishes w;
+
+		begin();
+		plain_front_end();
+		if (cases[i].value)
+			set("xdp-headroom", cases[i].value);
+		assert_int_equal(vif_keys_read(&h, MAX_QUEUES, &w), 0);
+		assert_int_equal(w.features.headroom, cases[i].bytes);
+		end();
+	}
+}
+
 static void what_is_offered_stands_in_the_store(void **state)
 {
 	begin();
@@ -201,6 +222,7 @@ int main(void)
 		cmocka_unit_test(split_channels_and_queues_have_their_own_keys),
 		cmocka_unit_test(offloads_need_what_they_stand_on),
 		cmocka_unit_test(a_wrong_key_closes_the_device_with_a_sentence),
+		cmocka_unit_test(headroom_is_a_number_of_bytes_that_leaves_room_for_a_frame),
 		cmocka_unit_test(what_is_offered_stands_in_the_store),
 		cmocka_unit_test(a_limit_is_an_amount_and_microseconds),
 	};

@@ -259,6 +259,61 @@ static void a_packet_reaches_the_guest_whole_whatever_its_segments(void **state)
 	free(out);
 }
 
+static void bytes_that_the_guest_wants_free_lie_before_each_frame_and_are_told(void **state)
+{
+	static const uint32_t sizes[] = {60, 1514, 4096 - 256, 4097 - 256, 10000, 65535};
+
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct rte_mbuf *m = vif_box_packet(sizes[i], 2000, 7);
+		uint32_t at = 0, first = PAGE_BYTES - 256;
+		struct netif_rx_response rsp;
+		struct netif_extra_info extra;
+		uint16_t headroom;
+
+		vif_box_init_features(&box, &(struct vif_features){.sg = true, .headroom = 256});
+		memset(vif_box_page(&box, 0), 0xee, 256);
+		vif_box_post(&box, 0, 18);
+		vif_rx_burst(box.queue, &m, 1);
+		do {
+			assert_true(netif_rxr_front_pending(&box.rx) > 0);
+			netif_rxr_front_take(&box.rx, &rsp);
+			assert_int_equal(rsp.offset, at ? 0 : 256);
+			assert_int_equal(rsp.status, RTE_MIN(sizes[i] - at, at ? PAGE_BYTES : first));
+			for (int b = 0; b < rsp.status; b++)
+				assert_int_equal(vif_box_page(&box, rsp.id)[rsp.offset + b], vif_box_byte(7, at + (uint32_t)b));
+			assert_int_equal(!!(rsp.flags & NETRXF_extra_info), !at);
+			if (!at) {
+				netif_rxr_front_take(&box.rx, (struct netif_rx_response *)&extra);
+				memcpy(&headroom, &extra.u, sizeof(headroom));
+				assert_int_equal(extra.type, 5);
+				assert_int_equal(extra.flags, 0);
+				assert_int_equal(headroom, 256);
+			}
+			at += (uint32_t)rsp.status;
+		} while (rsp.flags & NETRXF_more_data);
+		assert_int_equal(at, sizes[i]);
+		for (unsigned b = 0; b < 256; b++)
+			assert_int_equal(vif_box_page(&box, 0)[b], 0xee);
+		vif_box_finish(&box);
+	}
+}
+
+static void a_frame_and_its_headroom_fit_one_page_without_scatter_gather(void **state)
+{
+	struct rte_mbuf *m[2] = {vif_box_packet(3840, 2000, 0), vif_box_packet(3841, 2000, 0)};
+
+	vif_box_init_features(&box, &(struct vif_features){.headroom = 256});
+	vif_box_post(&box, 0, 8);
+	vif_rx_burst(box.queue, m, 2);
+	assert_int_equal(box.stats.rx_packets, 1);
+	assert_int_equal(box.stats.rx_drop_too_long, 1);
+	vif_set_headroom(box.queue, 0); /* the program is gone */
+	m[0] = vif_box_packet(4096, 2000, 0);
+	vif_rx_burst(box.queue, m, 1);
+	assert_int_equal(box.stats.rx_packets, 2);
+	vif_box_finish(&box);
+}
+
 static void packets_beyond_the_posted_buffers_are_dropped_and_counted(void **state)
 {
 	struct rte_mbuf *m[4];
@@ -489,6 +544,8 @@ int main(void)
 		cmocka_unit_test(a_full_ring_of_packets_passes_in_bursts),
 		cmocka_unit_test(a_rest_is_work_but_half_a_packet_is_not),
 		cmocka_unit_test(a_packet_reaches_the_guest_whole_whatever_its_segments),
+		cmocka_unit_test(bytes_that_the_guest_wants_free_lie_before_each_frame_and_are_told),
+		cmocka_unit_test(a_frame_and_its_headroom_fit_one_page_without_scatter_gather),
 		cmocka_unit_test(packets_beyond_the_posted_buffers_are_dropped_and_counted),
 		cmocka_unit_test(a_burst_is_one_wake),
 		cmocka_unit_test(a_guest_without_scatter_gather_gets_no_packet_longer_than_a_page),
