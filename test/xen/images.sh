@@ -114,7 +114,7 @@ images_guest() {
 images_top() {
 	local dir=$2/top program driver pmds
 	mkdir -p "$dir"/{bin,rig,lib64,lib/x86_64-linux-gnu,etc}
-	for program in sluice-blkback sluice-netback; do
+	for program in sluice-blkback sluice-netback sluice; do
 		strip -o "$dir/bin/$program" "$3/tools/$program" || return 1
 	done
 	cp "$3/test/xen/xen-agent" "$dir/bin/" || return 1
@@ -133,7 +133,7 @@ images_top() {
 images_prepare() {
 	local cache=$1 build=$2 root=$1/root out=$1/images stage id program
 	mkdir -p "$out"
-	for program in tools/sluice-blkback tools/sluice-netback tools/sluice-guest-xen test/xen/xen-agent; do
+	for program in tools/sluice-blkback tools/sluice-netback tools/sluice tools/sluice-guest-xen test/xen/xen-agent; do
 		images_why="$build/$program is not built: run ./dev build"
 		[ -x "$build/$program" ] || return 1
 	done

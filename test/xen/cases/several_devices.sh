@@ -1,7 +1,7 @@
 # Three disks, one of them read-only, and two vifs in one guest.
-# boot: pv
+# boot: pvh
 # limit: 240
-backends sluice
+backends sluice bridged
 guest_destroy pv1
 image c.img 4 >/dev/null
 image d.img 4 >/dev/null

@@ -77,6 +77,7 @@ backends_down() {
 
 # backends linux | backends sluice [bridged|large]: those are up afterwards; guests of another kind are gone.
 # bridged: our TAP port, DPDK's, is plugged into a Linux bridge; large: it is our own, on which large frames cross in one piece.
+# A vif may have two queues in each, though Domain-0 has one processor.
 backends() {
 	local want="$*" port
 	if [ "$(cat "$RIG_KEEP/backends" 2>/dev/null)" = "$want" ] &&
@@ -94,7 +95,7 @@ backends() {
 		program_start sluice-blkback || fail "sluice-blkback does not start"
 		port=net_tap0,iface=tap0
 		[ "${2:-}" != large ] || port=tap:tap0
-		program_start sluice-netback --port $port || fail "sluice-netback does not start"
+		program_start sluice-netback --port $port --queues 2 || fail "sluice-netback does not start"
 		tap_up "${2:-}" || fail "sluice-netback made no TAP"
 		;;
 	esac

@@ -50,6 +50,20 @@ check_tcp() {
 	rm "$stream"
 }
 
+# flood ADDRESS COUNT: full frames that nobody waits for; busybox's nc has no UDP.
+flood() {
+	local n frame
+	printf -v frame '%1400s' x
+	exec 5<>"/dev/udp/$1/9"
+	for ((n = 0; n < $2; n++)); do
+		printf %s "$frame" >&5
+	done 2>/dev/null
+	exec 5>&-
+}
+
+# A command that prints how many TCP segments its kernel found to have a wrong checksum.
+wrong_checksums="awk '/^Tcp:/ { if (at) print \$at; else for (i = 2; i <= NF; i++) if (\$i == \"InCsumErrors\") at = i }' /proc/net/snmp"
+
 # writer_start GUEST: from now on it writes one file to xvda over and over, past its cache.
 writer_start() {
 	in_guest "$1" 'dmesg -c >/dev/null; rm -f /tmp/stop /tmp/rounds /tmp/failed
@@ -70,19 +84,24 @@ writer_stop() {
 		"$(dd if="$2" bs=64k count=64 2>/dev/null | md5sum | cut -d' ' -f1)"
 }
 
-# What Domain-0's receiver would see: capture_start INTERFACE ... capture_is_clean SENTENCE.
+# What Domain-0's receiver would see: capture_start INTERFACE ... capture_stop, or capture_is_clean SENTENCE.
 capture_start() {
 	tcpdump -Z root -i "$1" -s 0 -U -w "$RIG_KEEP/capture.pcap" >/dev/null 2>"$RIG_KEEP/tcpdump.log" &
 	echo $! >"$RIG_KEEP/tcpdump.pid"
 	until_true 10 grep -q 'listening on' "$RIG_KEEP/tcpdump.log" || fail "tcpdump does not start: $(cat "$RIG_KEEP/tcpdump.log")"
 }
 
-capture_is_clean() {
-	local tcp bad
+# As text in $RIG_KEEP/capture.txt.
+capture_stop() {
 	sleep 0.3
 	kill "$(cat "$RIG_KEEP/tcpdump.pid")"
 	wait "$(cat "$RIG_KEEP/tcpdump.pid")" 2>/dev/null
 	tcpdump -Z root -nn -vv -r "$RIG_KEEP/capture.pcap" >"$RIG_KEEP/capture.txt" 2>/dev/null
+}
+
+capture_is_clean() {
+	local tcp bad
+	capture_stop
 	tcp=$(grep -c 'cksum 0x.* (correct)' "$RIG_KEEP/capture.txt")
 	bad=$(grep -c -e 'bad cksum' -e 'incorrect' "$RIG_KEEP/capture.txt")
 	[ "$tcp" -gt 20 ] || fail "the capture holds only $tcp packets with a checksum"
