@@ -156,6 +156,10 @@ int blkfront_create(struct frontbus *bus, unsigned devid, const struct blkfront_
 	busy_poll_init(&bf->wait, o.busy_poll_us);
 	if (o.is_threaded)
 		rc = frontbus_need_wake(bus);
+	if (!rc)
+		rc = front_counters_open(&bf->shared_counters, bus->hv, &blkfront_counters_layout, o.max_queues);
+	if (!rc)
+		bf->counters = counters_queues(bf->shared_counters.memory, &blkfront_counters_layout);
 	while (nr < o.max_queues && !rc) {
 		bf->queue[nr].ring.vdev = (blkif_vdev_t)devid;
 		rc = blkfront_queue_init(&bf->queue[nr], bf, nr);
@@ -171,6 +175,7 @@ int blkfront_create(struct frontbus *bus, unsigned devid, const struct blkfront_
 
 finish:
 	finish_queues(bf, nr);
+	front_counters_close(&bf->shared_counters);
 	free(bf);
 	return rc;
 }
@@ -179,11 +184,20 @@ void blkfront_destroy(struct blkfront *bf)
 {
 	if (!bf)
 		return;
+	front_counters_remove_key(bf->handshake.store, bf->handshake.own_path);
 	frontbus_stop(bf->bus, &bf->handshake);
 	for (unsigned i = 0; i < bf->opt.max_queues; i++)
 		blkfront_queue_give_up(&bf->queue[i]);
 	finish_queues(bf, bf->opt.max_queues);
+	front_counters_close(&bf->shared_counters);
 	free(bf);
+}
+
+void blkfront_count(const struct blkfront *bf, struct blkfront_counters *sum)
+{
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned i = 0; i < bf->opt.max_queues; i++)
+		counters_add(&blkfront_counters_layout, sum, &bf->counters[i]);
 }
 
 int blkfront_wait_connected(struct blkfront *bf, int timeout_ms)

@@ -22,7 +22,9 @@
 #ifndef SLUICE_FRONTENDS_BLKFRONT_H
 #define SLUICE_FRONTENDS_BLKFRONT_H
 
+#include "frontends/blkfront_counters.h"
 #include "frontends/blkfront_ring.h"
+#include "frontends/front_counters.h"
 #include "frontends/frontbus.h"
 #include "hv/busy_poll.h"
 #include "hv/clock.h"
@@ -50,7 +52,6 @@ struct blkfront_options {
 	bool has_foreign_data; /* requests' data is not (always) in the domain's pages: a pool for it from the start */
 	bool reconnects;
 	bool is_threaded;
-	bool has_latency; /* measure it, for each queue */
 };
 
 struct blkfront;
@@ -91,6 +92,8 @@ struct blkfront {
 	uint32_t is_over;    /* it does not come back; atomic: queues' threads look at it */
 	char path[64];
 	struct blkfront_disk disk;
+	struct front_counters shared_counters;
+	struct blkfront_counters *counters; /* in it, of opt.max_queues */
 	struct busy_poll wait; /* the bus's thread's */
 	struct blkfront_request sync; /* of the synchronous calls */
 	struct blkfront_queue queue[]; /* opt.max_queues */
@@ -116,6 +119,9 @@ static inline const struct blkfront_disk *blkfront_get_disk(const struct blkfron
 {
 	return &bf->disk;
 }
+
+/* All queues' counters. */
+void blkfront_count(const struct blkfront *bf, struct blkfront_counters *sum);
 
 /* The queues of this connection are 0 to nr_queues - 1. */
 static inline struct blkfront_queue *blkfront_get_queue(struct blkfront *bf, unsigned index)
@@ -153,8 +159,6 @@ static inline void blkfront_leave(struct blkfront_queue *q)
 /* Puts a request on the ring; errors as blkfront_ring_submit.   [hot] */
 static inline int blkfront_submit(struct blkfront_queue *q, struct blkfront_request *req)
 {
-	if (q->ring.latency)
-		q->ring.now_ns = clock_now_ns();
 	return blkfront_ring_submit(&q->ring, req);
 }
 
@@ -168,8 +172,6 @@ static inline void blkfront_push(struct blkfront_queue *q)
 /* Gives back up to max completed requests.   [hot] */
 static inline unsigned blkfront_poll(struct blkfront_queue *q, struct blkfront_request *done[], unsigned max)
 {
-	if (q->ring.latency)
-		q->ring.now_ns = clock_now_ns();
 	return blkfront_ring_poll(&q->ring, done, max);
 }
 

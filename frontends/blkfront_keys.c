@@ -158,6 +158,8 @@ static int write_keys(struct store_client *store, uint32_t tx, void *arg)
 		rc = store_client_printf(store, tx, dir, "protocol", "%s", XEN_IO_PROTO_ABI_NATIVE);
 	if (!rc)
 		rc = store_client_printf(store, tx, dir, "feature-persistent", "%u", offers_persistent(bf));
+	if (!rc)
+		rc = front_counters_write_key(&bf->shared_counters, store, tx, dir);
 	return rc;
 }
 

@@ -122,10 +122,11 @@ int blkfront_queue_init(struct blkfront_queue *q, struct blkfront *bf, unsigned 
 	r->part = calloc(parts, sizeof(*r->part));
 	r->free = calloc(parts, sizeof(*r->free));
 	r->held = calloc(parts, sizeof(*r->held));
-	r->latency = bf->opt.has_latency ? calloc(1, sizeof(*r->latency)) : NULL;
-	if (!r->part || !r->free || !r->held || (bf->opt.has_latency && !r->latency))
+	if (!r->part || !r->free || !r->held)
 		return -ENOMEM;
 	r->nr_parts = (uint16_t)parts;
+	r->count = &bf->counters[index];
+	r->tick_length = clock_tick_length();
 	r->disk = &bf->disk;
 	r->keeps = bf->opt.reconnects;
 	r->frame_of = frame_of;
@@ -155,7 +156,6 @@ void blkfront_queue_finish(struct blkfront_queue *q)
 	free(q->ring.part);
 	free(q->ring.free);
 	free(q->ring.held);
-	free(q->ring.latency);
 	area_free(&q->shared_ring);
 	area_free(&q->pool);
 	area_free(&q->lists);

@@ -23,6 +23,8 @@ void blkfront_ring_init(struct blkfront_ring *r)
 	r->done_tail = &r->done;
 	r->max_segments = BLKFRONT_SEGMENTS;
 	r->max_bytes = BLKFRONT_MIN_MAX_BYTES;
+	if (!r->count)
+		r->count = &r->own_count;
 }
 
 void blkfront_ring_prepare(struct blkfront_ring *r, void *area, size_t area_bytes, domid_t peer)
@@ -50,9 +52,9 @@ bool blkfront_ring_push(struct blkfront_ring *r)
 		return false;
 	wake = blkif_ring_front_push(&r->ring);
 	if (wake)
-		r->count.notify_sent++;
+		r->count->notify_sent++;
 	else
-		r->count.notify_suppressed++;
+		r->count->notify_suppressed++;
 	return wake;
 }
 
@@ -69,10 +71,16 @@ static void keep(struct blkfront_ring *r, struct blkfront_request *req)
 	*at = req;
 }
 
+static __attribute__((noinline)) void count_time(struct blkfront_ring *r, const struct blkfront_request *req)
+{
+	histogram_add(req->op == BLKIF_OP_READ ? &r->count->read_ns : &r->count->write_ns,
+		      clock_ticks_to_ns(clock_ticks() - req->started, r->tick_length));
+}
+
 void blkfront_ring_complete(struct blkfront_ring *r, struct blkfront_request *req)
 {
-	if (r->latency)
-		histogram_add(r->latency, r->now_ns - req->started_ns);
+	if (req->started)
+		count_time(r, req);
 	req->is_busy = false;
 	if (req->is_private)
 		return;
@@ -173,7 +181,7 @@ static void finish_part(struct blkfront_ring *r, uint16_t id, int status)
 	}
 	p->state = BLKFRONT_PART_HELD;
 	r->held[r->nr_held++] = id;
-	r->count.held++;
+	r->count->held++;
 }
 
 /* Looks at some of the held parts again; those still in use go to the end of the list. */
@@ -198,13 +206,13 @@ static int errno_of_status(struct blkfront_ring *r, int16_t status)
 {
 	if (status == BLKIF_RSP_OKAY)
 		return 0;
-	r->count.errors++;
+	r->count->errors++;
 	if (status == BLKIF_RSP_EOPNOTSUPP) {
-		r->count.unsupported++;
+		r->count->unsupported++;
 		return -EOPNOTSUPP;
 	}
 	if (status != BLKIF_RSP_ERROR)
-		r->count.strange_status++;
+		r->count->strange_status++;
 	return -EIO;
 }
 
@@ -255,8 +263,10 @@ unsigned blkfront_ring_poll(struct blkfront_ring *r, struct blkfront_request *do
 	}
 	if (!r->done)
 		r->done_tail = &r->done;
-	if (n)
-		r->count.bursts++;
+	if (n) {
+		r->count->bursts++;
+		histogram_batch_add(&r->count->batch, n);
+	}
 	return n;
 }
 

@@ -25,6 +25,7 @@
 #include "frontends/blkfront_slots.h"
 #include "grant/grant_table.h"
 #include "hv/histogram.h"
+#include "hv/probe.h"
 #include "rings/blkif.h"
 
 #define BLKFRONT_SEGMENTS BLKIF_MAX_SEGMENTS_PER_REQUEST /* of a request without a list */
@@ -44,7 +45,7 @@ struct blkfront_request {
 	uint16_t parts_left;
 	bool is_busy;    /* from submit until it is complete */
 	bool is_private; /* not put on the done list: its submitter watches is_busy */
-	uint64_t started_ns;
+	uint64_t started; /* clock_ticks; 0: it is not timed */
 	uint64_t order; /* of its submission */
 	struct blkfront_request *next;
 };
@@ -81,6 +82,7 @@ struct blkfront_disk {
 	bool can_secure_discard;
 };
 
+/* Names: blkfront_counters.c. */
 struct blkfront_counters {
 	uint64_t reads;
 	uint64_t writes; /* barriers among them */
@@ -104,6 +106,8 @@ struct blkfront_counters {
 	uint64_t peak_parts;   /* that waited for an answer at once */
 	uint64_t notify_sent;
 	uint64_t notify_suppressed;
+	struct histogram_batch batch;       /* requests that one poll completed */
+	struct histogram read_ns, write_ns; /* from submit until poll found it complete, of one request in PROBE_BURSTS; all but reads are writes */
 };
 
 struct blkfront_ring {
@@ -135,9 +139,9 @@ struct blkfront_ring {
 	struct blkfront_request **done_tail;
 	struct blkfront_request *again; /* to be asked for again, in the order of their submission */
 	uint64_t order;                 /* submissions so far */
-	struct blkfront_counters count;
-	struct histogram *latency; /* ns from submit to complete; NULL: not measured */
-	uint64_t now_ns;           /* the caller keeps it, if latency is measured */
+	struct blkfront_counters *count; /* set, or the ring's own; nobody but us writes it */
+	uint64_t tick_length;            /* set: clock_tick_length; 0: nothing is timed */
+	struct blkfront_counters own_count;
 };
 
 /* Once: nothing is under way. The other fields that say "set" below stay. */

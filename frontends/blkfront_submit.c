@@ -224,7 +224,7 @@ static void place_segments(struct blkfront_ring *r, struct blkfront_part *p, str
 static void put_bytes(struct blkfront_ring *r, const void *wire, size_t bytes)
 {
 	ring_copy(&r->ring.sh->slot[r->ring.req_prod++ & r->ring.mask].req, wire, bytes);
-	r->count.parts++;
+	r->count->parts++;
 }
 
 static void put_direct(struct blkfront_ring *r, uint16_t id, struct blkfront_part *p, struct cursor *c)
@@ -259,7 +259,7 @@ static void put_indirect(struct blkfront_ring *r, uint16_t id, struct blkfront_p
 		nr_left -= nr;
 	}
 	put_bytes(r, &wire, sizeof(wire));
-	r->count.indirect++;
+	r->count->indirect++;
 }
 
 static uint16_t new_part(struct blkfront_ring *r, struct blkfront_request *req)
@@ -322,7 +322,7 @@ static void put_order(struct blkfront_ring *r, struct blkfront_request *req)
 
 static void count_request(struct blkfront_ring *r, const struct blkfront_request *req, const struct plan *plan)
 {
-	struct blkfront_counters *c = &r->count;
+	struct blkfront_counters *c = r->count;
 	uint64_t bytes = (uint64_t)req->nr_sectors * BLKIF_SECTOR_BYTES;
 	uint64_t outstanding = r->ring.req_prod - r->ring.rsp_cons;
 
@@ -375,11 +375,11 @@ int blkfront_ring_submit(struct blkfront_ring *r, struct blkfront_request *req)
 	int rc = r->again && r->is_connected ? -EAGAIN : put_request(r, req);
 
 	if (rc == -EAGAIN)
-		r->count.ring_full++;
+		r->count->ring_full++;
 	if (rc)
 		return rc;
-	req->started_ns = r->now_ns;
 	req->order = r->order++;
+	req->started = req->order % PROBE_BURSTS == 0 && r->tick_length ? clock_ticks() : 0;
 	return 0;
 }
 
@@ -392,7 +392,7 @@ void blkfront_ring_ask_again(struct blkfront_ring *r)
 		if (rc == -EAGAIN)
 			return;
 		r->again = next;
-		r->count.resubmitted++;
+		r->count->resubmitted++;
 		if (!rc)
 			continue;
 		req->status = rc; /* the disk is another one now */

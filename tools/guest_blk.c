@@ -210,19 +210,6 @@ static void finish(struct job *j, bool is_well)
 
 /* ---- figures ------------------------------------------------------------------------------------------------------------------ */
 
-static struct blkfront_counters sum_counters(const struct blkfront *bf)
-{
-	struct blkfront_counters sum = {0};
-
-	for (unsigned i = 0; i < bf->opt.max_queues; i++) {
-		const uint64_t *from = (const uint64_t *)&bf->queue[i].ring.count;
-
-		for (unsigned k = 0; k < sizeof(sum) / sizeof(*from); k++)
-			((uint64_t *)&sum)[k] += from[k];
-	}
-	return sum;
-}
-
 static double per_1000(uint64_t n, uint64_t of)
 {
 	return of ? 1000.0 * (double)n / (double)of : 0;
@@ -230,8 +217,9 @@ static double per_1000(uint64_t n, uint64_t of)
 
 static void say_counters(struct guest *g, const struct job *j)
 {
-	const struct blkfront_counters c = sum_counters(j->bf);
+	struct blkfront_counters c;
 
+	blkfront_count(j->bf, &c);
 	guest_figure(g, "blk_notifications_per_1000_requests", per_1000(c.notify_sent, j->completed), "notifications");
 	guest_figure(g, "blk_sleeps_per_1000_requests", per_1000(g->bus.sleeps, j->completed), "sleeps");
 	guest_figure(g, "blk_ring_requests", (double)c.parts, "requests");

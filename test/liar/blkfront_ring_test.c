@@ -115,7 +115,7 @@ static void any_status_but_okay_is_an_error(void **state)
 		blk_pair_answer(&two.p, two.wire[0].id, BLKIF_OP_READ, t[i].status);
 		assert_int_equal(poll_all(&two), 1);
 		assert_int_equal(two.req[0].status, t[i].rc);
-		assert_int_equal(two.p.front.count.strange_status, t[i].strange);
+		assert_int_equal(two.p.front.count->strange_status, t[i].strange);
 		assert_null(two.p.front.broken);
 		blk_pair_finish(&two.p);
 	}
@@ -132,7 +132,7 @@ static void a_request_is_not_complete_while_the_back_end_holds_its_page(void **s
 	blk_pair_answer(&two.p, two.wire[0].id, BLKIF_OP_READ, BLKIF_RSP_OKAY);
 	blk_pair_answer(&two.p, two.wire[1].id, BLKIF_OP_READ, BLKIF_RSP_OKAY);
 	assert_int_equal(poll_all(&two), 1); /* only the other one */
-	assert_int_equal(two.p.front.count.held, 1);
+	assert_int_equal(two.p.front.count->held, 1);
 	for (unsigned i = 0; i < 100; i++)
 		assert_int_equal(blkfront_ring_poll(&two.p.front, done, 8), 0);
 	assert_int_equal(blkfront_ring_outstanding(&two.p.front), 1);
@@ -244,7 +244,7 @@ static void a_list_is_not_written_again_before_the_answer(void **state)
 			blkif_ring_back_take(&p.back, &taken);
 		}
 	}
-	assert_int_equal(p.front.count.split, 1);
+	assert_int_equal(p.front.count->split, 1);
 	blk_pair_answer(&p, wire[3].id, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 	blkif_ring_back_push(&p.back);
 	assert_int_equal(blkfront_ring_poll(&p.front, done, 20), 1);
@@ -276,7 +276,7 @@ static void a_pooled_page_that_changes_after_the_answer_changes_nothing(void **s
 	memset(page, 0x44, 4096);
 	for (unsigned i = 0; i < sizeof(buffer); i++)
 		assert_int_equal(buffer[i], 0x33);
-	assert_int_equal(p.front.count.held, 0);
+	assert_int_equal(p.front.count->held, 0);
 	grant_unpin(&p.peer, wire.seg[0].gref, false);
 	blk_pair_finish(&p);
 }

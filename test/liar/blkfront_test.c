@@ -332,7 +332,7 @@ static void a_page_that_the_back_end_keeps_is_not_used_again(void **state)
 	req.data = page;
 	assert_int_equal(blkfront_submit(q, &req), 0);
 	blkfront_push(q);
-	while (!q->ring.count.held) {
+	while (!q->ring.count->held) {
 		assert_int_equal(blkfront_poll(q, done, 1), 0);
 		blkfront_wait(bf, 1000);
 	}

@@ -152,7 +152,7 @@ static void run(unsigned nr, unsigned pool_pages, bool is_pool_only, unsigned ma
 	assert_false(t.back_is_stuck);
 	blkfront_ring_abort(&t.p.front);
 	blkfront_ring_poll(&t.p.front, done, WORKERS);
-	assert_int_equal(t.p.front.count.held, 0);
+	assert_int_equal(t.p.front.count->held, 0);
 	blk_pair_finish(&t.p);
 	close(t.to_back);
 	close(t.to_front);

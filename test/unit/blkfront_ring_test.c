@@ -402,7 +402,7 @@ static void what_a_connection_cut_short_is_asked_for_again(void **state)
 		assert_int_equal(done[i]->status, 0);
 		assert_int_equal(p.disk[i * 100 * 512], i + 1);
 	}
-	assert_int_equal(p.front.count.resubmitted, 6);
+	assert_int_equal(p.front.count->resubmitted, 6);
 	/* And what nobody will serve any more comes back. */
 	assert_int_equal(blkfront_ring_submit(&p.front, &req[0]), 0);
 	blkfront_ring_abort(&p.front);
