@@ -11,6 +11,8 @@
 
 /* How many held parts one poll looks at. */
 #define HELD_BUDGET 8u
+/* Answers that are looked at together. */
+#define TAKE_BATCH 16u
 
 static void break_ring(struct blkfront_ring *r, const char *why)
 {
@@ -222,27 +224,55 @@ static bool is_answer_to(const struct blkif_response *rsp, const struct blkfront
 	return rsp->operation == p->op || (p->nr_lists && rsp->operation == BLKIF_OP_INDIRECT);
 }
 
+/* Takes up to TAKE_BATCH of them. What they will end is fetched meanwhile: the back end has just written there. */
+static unsigned copy_responses(struct blkfront_ring *r, struct blkif_response rsp[], unsigned pending)
+{
+	unsigned n = pending < TAKE_BATCH ? pending : TAKE_BATCH;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct blkfront_part *p;
+
+		blkif_ring_front_take(&r->ring, &rsp[i]);
+		if (rsp[i].id > r->ring.mask)
+			continue;
+		p = &r->part[rsp[i].id];
+		if (p->nr_slots && !p->is_pooled)
+			grant_table_prefetch(r->gt, r->grants.ref[p->first]);
+	}
+	return n;
+}
+
+/* False: no honest back end answers so. */
+static bool take_response(struct blkfront_ring *r, const struct blkif_response *rsp)
+{
+	if (rsp->id > r->ring.mask || r->part[rsp->id].state != BLKFRONT_PART_ASKED) {
+		break_ring(r, "a response for a request that is not outstanding");
+		return false;
+	}
+	if (!is_answer_to(rsp, &r->part[rsp->id])) {
+		break_ring(r, "a response to another operation than was asked");
+		return false;
+	}
+	finish_part(r, (uint16_t)rsp->id, errno_of_status(r, rsp->status));
+	return true;
+}
+
 static void take_responses(struct blkfront_ring *r)
 {
 	int pending = blkif_ring_front_pending(&r->ring);
+	struct blkif_response rsp[TAKE_BATCH];
 
 	if (pending < 0) {
 		break_ring(r, "more responses than there were requests");
 		return;
 	}
-	while (pending-- > 0) {
-		struct blkif_response rsp;
+	while (pending > 0) {
+		unsigned n = copy_responses(r, rsp, (unsigned)pending);
 
-		blkif_ring_front_take(&r->ring, &rsp);
-		if (rsp.id > r->ring.mask || r->part[rsp.id].state != BLKFRONT_PART_ASKED) {
-			break_ring(r, "a response for a request that is not outstanding");
-			return;
-		}
-		if (!is_answer_to(&rsp, &r->part[rsp.id])) {
-			break_ring(r, "a response to another operation than was asked");
-			return;
-		}
-		finish_part(r, (uint16_t)rsp.id, errno_of_status(r, rsp.status));
+		for (unsigned i = 0; i < n; i++)
+			if (!take_response(r, &rsp[i]))
+				return;
+		pending -= (int)n;
 	}
 }
 

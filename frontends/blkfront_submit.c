@@ -42,7 +42,7 @@ static int check_range(const struct blkfront_disk *d, const struct blkfront_requ
 
 	if (!req->nr_sectors || req->sector > all || req->nr_sectors > all - req->sector)
 		return -EINVAL;
-	return req->sector % unit || req->nr_sectors % unit ? -EINVAL : 0;
+	return (req->sector | req->nr_sectors) & (unit - 1) ? -EINVAL : 0;
 }
 
 static int check_request(const struct blkfront_ring *r, const struct blkfront_request *req)

@@ -65,3 +65,8 @@ int grant_table_end(struct grant_table *gt, grant_ref_t ref)
 			return 0;
 	return -EBUSY;
 }
+
+void grant_table_prefetch(const struct grant_table *gt, grant_ref_t ref)
+{
+	__builtin_prefetch(&gt->entries_sh[ref], 1);
+}

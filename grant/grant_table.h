@@ -37,6 +37,8 @@ void grant_table_permit(struct grant_table *gt, grant_ref_t ref, domid_t domid, 
 bool grant_table_in_use(const struct grant_table *gt, grant_ref_t ref);
 /* Revokes. 0, or -EBUSY while the peer has it mapped: then nothing changed and the page must not be reused. */
 int grant_table_end(struct grant_table *gt, grant_ref_t ref);
+/* It will be ended soon, and the peer has written to it: fetches it. */
+void grant_table_prefetch(const struct grant_table *gt, grant_ref_t ref);
 
 /*
  * Ends the grant and frees the ref now, or as soon as grant_table_reap finds it idle; released(arg) runs then, in the

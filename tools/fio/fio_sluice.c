@@ -335,6 +335,12 @@ static bool fill(struct job *j, struct blkfront_request *req, struct io_u *io_u)
 	return true;
 }
 
+/* Of waiting[]; a division would cost more than all else here. */
+static unsigned wrapped(const struct job *j, unsigned index)
+{
+	return index < j->depth ? index : index - j->depth;
+}
+
 static enum fio_q_status sluice_queue(struct thread_data *td, struct io_u *io_u)
 {
 	struct job *j = td->io_ops_data;
@@ -348,7 +354,7 @@ static enum fio_q_status sluice_queue(struct thread_data *td, struct io_u *io_u)
 	}
 	if (j->nr_waiting == j->depth)
 		return FIO_Q_BUSY;
-	j->waiting[(j->first + j->nr_waiting++) % j->depth] = io_u;
+	j->waiting[wrapped(j, j->first + j->nr_waiting++)] = io_u;
 	return FIO_Q_QUEUED;
 }
 
@@ -373,8 +379,7 @@ static void submit_waiting(struct job *j)
 			break;
 		if (rc < 0)
 			fail_one(j, req, rc);
-		if (++j->first == j->depth)
-			j->first = 0;
+		j->first = wrapped(j, j->first + 1);
 		j->nr_waiting--;
 	}
 	blkfront_push(j->q);
@@ -388,7 +393,7 @@ static void stamp_waiting(struct thread_data *td, struct job *j)
 		return;
 	fio_gettime(&now, NULL);
 	for (unsigned i = 0; i < j->nr_waiting; i++) {
-		struct io_u *io_u = j->waiting[(j->first + i) % j->depth];
+		struct io_u *io_u = j->waiting[wrapped(j, j->first + i)];
 
 		memcpy(&io_u->issue_time, &now, sizeof(now));
 		io_u_queued(td, io_u);
