@@ -123,6 +123,13 @@ system_until 10 pings fd09::2 || fail "ping"
 both_ways "no offloads, few slots"
 end_tap 1
 end_tap 2
+
+# Two packet threads, each with queues of the same vif: what is for the other's queue is handed over.
+lcores=0
+[ "$(nproc --all)" -gt 1 ] && lcores=0-1
+system_stop sluice-netback || fail "sluice-netback ends well"
+system_start sluice-netback --lcores "$lcores" --stats-file "$system_dir/stats" || fail "sluice-netback --lcores $lcores"
+netback_pid=${system_pids[-1]}
 start_tap 1 --mtu 9000
 start_tap 2 --mtu 9000 --queues 2 --hash
 system_until 10 pings fd09::2 || fail "ping"
@@ -136,6 +143,14 @@ end_tap 2
 [ "$(figure 2 net_staging_pages)" = 1024 ] || fail "the back end keeps $(figure 2 net_staging_pages) pages mapped, of two queues"
 [ "$(figure 2 net_hash)" = 1 ] || fail "the back end does not hash"
 holds "all pages of two queues were staging grants, and frames were spread by their hash"
+
+netback_counter() { awk -v name="$1" '$1 == name { print $2 }' "$system_dir/stats"; }
+kill -USR1 "$netback_pid"
+system_until 10 test -s "$system_dir/stats" || fail "counters"
+is_counted() { [ "$(netback_counter worker.handed_over)" -gt 0 ] 2>/dev/null; }
+[ $lcores = 0 ] || system_until 10 is_counted || fail "two packet threads hand nothing over"
+[ "$(netback_counter worker.drop_handed_over)" = 0 ] || fail "$(netback_counter worker.drop_handed_over) packets had no room between two threads"
+holds "of two packet threads, one handed the other $(netback_counter worker.handed_over) packets and woke it $(netback_counter worker.wakes) times"
 
 # A command of its own, whose end ends the guest.
 sluice create -q "$system_dir/g2.cfg" || fail "guest 2"
