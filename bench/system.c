@@ -96,7 +96,8 @@ static void exec_daemon(const char *name, int cpu, int ready_fd, char *const ext
 	_exit(127);
 }
 
-pid_t system_start(const char *name, int cpu, char *const extra[])
+/* Returns when it serves. */
+static void launch(pid_t *slot, const char *name, int cpu, char *const extra[])
 {
 	int pipe_fd[2];
 	char ready;
@@ -112,11 +113,23 @@ pid_t system_start(const char *name, int cpu, char *const extra[])
 		exec_daemon(name, cpu, pipe_fd[1], extra);
 	}
 	close(pipe_fd[1]);
-	sys.daemon[sys.nr_daemons++] = pid;
+	*slot = pid;
 	if (read(pipe_fd[0], &ready, 1) != 1)
 		system_die("%s did not start (is %s/%s built?)", name, sys.tools, name);
 	close(pipe_fd[0]);
-	return pid;
+}
+
+pid_t system_start(const char *name, int cpu, char *const extra[])
+{
+	launch(&sys.daemon[sys.nr_daemons++], name, cpu, extra);
+	return sys.daemon[sys.nr_daemons - 1];
+}
+
+void system_kill_and_start(unsigned nr, const char *name, int cpu, char *const extra[])
+{
+	kill(sys.daemon[nr], SIGKILL);
+	waitpid(sys.daemon[nr], NULL, 0);
+	launch(&sys.daemon[nr], name, cpu, extra);
 }
 
 void system_begin(const char *argv0)
@@ -151,6 +164,14 @@ void system_begin(const char *argv0)
 
 struct hv *system_attach(const char *name, unsigned memory_mib, const char *disk_target)
 {
+	char devices[512];
+
+	snprintf(devices, sizeof(devices), "disk=['format=raw,vdev=xvda,access=rw,target=%s']\n", disk_target);
+	return system_become(name, memory_mib, devices);
+}
+
+struct hv *system_become(const char *name, unsigned memory_mib, const char *devices)
+{
 	struct hv_options opt = {.run_dir = sys.dir, .attach = name};
 	char text[1024], *why = NULL, *warnings = NULL;
 	struct domain_config config;
@@ -158,9 +179,7 @@ struct hv *system_attach(const char *name, unsigned memory_mib, const char *disk
 	domid_t domid;
 	int err;
 
-	snprintf(text, sizeof(text),
-		 "name=\"%s\"\nmemory=%u\nkernel=\"\"\ndisk=['format=raw,vdev=xvda,access=rw,target=%s']\n", name, memory_mib,
-		 disk_target);
+	snprintf(text, sizeof(text), "name=\"%s\"\nmemory=%u\nkernel=\"\"\n%s", name, memory_mib, devices);
 	err = domain_config_parse(&config, "bench", text, &why, &warnings);
 	if (!err)
 		err = domain_config_resolve(&config, &why);

@@ -33,12 +33,16 @@ extern struct system sys;
 void system_begin(const char *argv0);
 /* Starts a daemon, on one processor if cpu is one, and waits until it says that it serves. Its log goes to the run directory. */
 pid_t system_start(const char *name, int cpu, char *const extra[]);
+/* Kills (-9) the nr-th that was started, and starts it again; returns when it serves. */
+void system_kill_and_start(unsigned nr, const char *name, int cpu, char *const extra[]);
 /* Ends the one that was started last. */
 void system_stop_last(void);
 void system_end(void);
 __attribute__((noreturn, format(printf, 1, 2))) void system_die(const char *fmt, ...);
 
-/* Makes a domain that has only RAM and a disk, and has this process become it. */
+/* Makes a domain that has RAM and these lines of its configuration, and has this process become it. */
+struct hv *system_become(const char *name, unsigned memory_mib, const char *devices);
+/* The same with a disk, xvda. */
 struct hv *system_attach(const char *name, unsigned memory_mib, const char *disk_target);
 
 #endif

@@ -12,4 +12,8 @@ struct netback_options;
 int eal_start(const struct netback_options *opt);
 void eal_stop(void);
 
+/* eal_start.c, for eal.c: the calls around DPDK's start. */
+void eal_start_begin(bool wants_drivers);
+void eal_start_end(void);
+
 #endif
