@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <rte_cycles.h>
 #include <rte_kvargs.h>
 #include <rte_log.h>
 #include <rte_malloc.h>
@@ -23,9 +24,11 @@
 #include "dpdk/ethdev_abi.h"
 #include "dpdk/xstats.h"
 #include "frontends/net_guest.h"
+#include "frontends/netfront_mcast.h"
 #include "frontends/netfront_pmd.h"
 
 #define CONNECT_MS 10000
+#define MCAST_TRIES 100 /* a millisecond each: a back end that answers makes room in less */
 #define RX_OFFLOADS                                                                                              \
 	(RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_LRO |            \
 	 RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_RSS_HASH)
@@ -42,6 +45,9 @@ struct netfront_port {
 	struct netfront_options options;
 	struct rte_ether_addr mac;
 	bool is_started; /* the bus's thread's */
+	bool takes_all, takes_all_mcast; /* promiscuous, allmulticast: what the program wants to see */
+	bool has_long_list;              /* more addresses than a back end keeps */
+	struct netfront_mcast mcast, sent_mcast; /* that it listens to; what the back end knows of them */
 	uint16_t nr_rx, nr_tx;
 	struct xstats xstats; /* of nf's counters */
 	struct netfront_pmd_queue *rx[NETFRONT_MAX_QUEUES], *tx[NETFRONT_MAX_QUEUES];
@@ -111,12 +117,43 @@ static int disconnect(struct frontbus *bus, void *arg)
 	return 0;
 }
 
+/* The list, through the tx ring: for that long the lcore stays out of it. */
+static int send_mcast(struct netfront_port *p)
+{
+	struct netfront_pmd_queue *q = p->is_started ? p->tx[0] : NULL;
+	int rc;
+
+	if (q)
+		turnstile_close(&q->turnstile);
+	for (unsigned i = 0; (rc = netfront_mcast_change(p->nf, &p->sent_mcast, &p->mcast)) == -EAGAIN && i < MCAST_TRIES; i++)
+		rte_delay_us_sleep(1000);
+	if (q && p->nf->is_connected)
+		open_turnstile(q, &p->nf->queue[0]);
+	return rc;
+}
+
+/* What cannot be filtered comes: a program that sees more than it asked for sees that, too. */
+static int apply_mcast(struct frontbus *bus, void *arg)
+{
+	struct netfront_port *p = arg;
+	bool is_filter = !p->takes_all && !p->takes_all_mcast && !p->has_long_list;
+
+	(void)bus;
+	if (!p->nf || !p->nf->is_connected || !(p->nf->tx_can & NETFRONT_MCAST))
+		return 0;
+	if (is_filter && send_mcast(p))
+		is_filter = false;
+	netfront_mcast_filter(p->nf, is_filter);
+	return 0;
+}
+
 static int connect_as_wanted(struct frontbus *bus, void *arg)
 {
 	struct netfront_port *p = arg;
 	int rc;
 
 	disconnect(bus, p);
+	p->sent_mcast.nr = 0;
 	rc = netfront_create(bus, p->devid, &p->options, &p->nf);
 	if (rc)
 		return rc;
@@ -132,10 +169,9 @@ static int start(struct frontbus *bus, void *arg)
 {
 	struct netfront_port *p = arg;
 
-	(void)bus;
 	p->is_started = true;
 	open_turnstiles(p);
-	return 0;
+	return apply_mcast(bus, p);
 }
 
 static int stop(struct frontbus *bus, void *arg)
@@ -243,9 +279,43 @@ static int pmd_link_update(struct rte_eth_dev *dev, int wait)
 	return 0;
 }
 
-static int pmd_always(struct rte_eth_dev *dev)
+/* Of unicast frames a vif gets what the back end sends it, whatever the program says; multicast frames can be chosen. */
+static int pmd_see(struct rte_eth_dev *dev, bool *what, bool is_on)
 {
-	return 0; /* a vif gets what the back end sends it */
+	struct netfront_port *p = port_of(dev);
+
+	*what = is_on;
+	return p->is_started ? net_guest_run(p->guest, apply_mcast, p) : 0;
+}
+
+static int pmd_promiscuous_on(struct rte_eth_dev *dev)
+{
+	return pmd_see(dev, &port_of(dev)->takes_all, true);
+}
+
+static int pmd_promiscuous_off(struct rte_eth_dev *dev)
+{
+	return pmd_see(dev, &port_of(dev)->takes_all, false);
+}
+
+static int pmd_allmulticast_on(struct rte_eth_dev *dev)
+{
+	return pmd_see(dev, &port_of(dev)->takes_all_mcast, true);
+}
+
+static int pmd_allmulticast_off(struct rte_eth_dev *dev)
+{
+	return pmd_see(dev, &port_of(dev)->takes_all_mcast, false);
+}
+
+static int pmd_mcast_list(struct rte_eth_dev *dev, struct rte_ether_addr *list, uint32_t nr)
+{
+	struct netfront_port *p = port_of(dev);
+
+	p->mcast.nr = RTE_MIN(nr, NETFRONT_MAX_MCAST);
+	for (unsigned i = 0; i < p->mcast.nr; i++)
+		memcpy(p->mcast.addr[i], list[i].addr_bytes, RTE_ETHER_ADDR_LEN);
+	return pmd_see(dev, &p->has_long_list, nr > NETFRONT_MAX_MCAST);
 }
 
 static int pmd_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
@@ -375,10 +445,11 @@ static const struct eth_dev_ops pmd_ops = {
 	.dev_stop = pmd_stop,
 	.dev_close = pmd_close,
 	.link_update = pmd_link_update,
-	.promiscuous_enable = pmd_always,
-	.promiscuous_disable = pmd_always,
-	.allmulticast_enable = pmd_always,
-	.allmulticast_disable = pmd_always,
+	.promiscuous_enable = pmd_promiscuous_on,
+	.promiscuous_disable = pmd_promiscuous_off,
+	.allmulticast_enable = pmd_allmulticast_on,
+	.allmulticast_disable = pmd_allmulticast_off,
+	.set_mc_addr_list = pmd_mcast_list,
 	.mtu_set = pmd_mtu_set,
 	.stats_get = pmd_stats,
 	.stats_reset = pmd_stats_reset,

@@ -86,6 +86,34 @@ sent=$(awk '/TX-packets:.*TX-errors/ { print $2 }' "$system_dir/log/testpmd.log"
 [ "$(awk '/TX-packets:.*TX-errors/ { print $4 }' "$system_dir/log/testpmd.log" | tail -n 1)" = 0 ] || fail "testpmd saw errors"
 holds "testpmd sent $sent packets of three pieces"
 
+# What it listens to: it receives 20 pings to a multicast address when it wants all, or that address, else none of them.
+in_ns 2 ip route add 239.0.0.0/8 dev tap0 || fail "a route"
+hears() {
+	tell "clear port stats 0"
+	tell "show port info 0" # in turn: the counters are cleared when this has been said
+	sleep 0.3
+	in_ns 2 ping -q -c 20 -i 0.01 -W 0.1 -s 200 239.1.2.3 >/dev/null 2>&1
+	sleep 0.3
+	: >"$system_dir/log/testpmd.log"
+	tell "show port stats 0"
+	system_until 10 testpmd_says 'RX-packets' || fail "statistics"
+	[ "$(awk '/RX-packets:/ { print $2 }' "$system_dir/log/testpmd.log" | tail -n 1)" -ge 20 ]
+}
+tell "set fwd rxonly"
+tell start
+hears || fail "a program that wants everything hears multicasts"
+tell "set promisc 0 off"
+hears && fail "a program that listens to no address hears multicasts"
+tell "mcast_addr add 0 01:00:5e:01:02:03"
+hears || fail "a program hears the address that it listens to"
+tell "mcast_addr remove 0 01:00:5e:01:02:03"
+hears && fail "a program hears an address that it no longer listens to"
+tell "set allmulti 0 on"
+hears || fail "a program that wants all multicasts hears them"
+tell "set allmulti 0 off"
+tell stop
+holds "testpmd hears the multicasts that it asks for: all, those of a list, none"
+
 # Its back end goes, and another comes.
 tell start
 system_stop sluice-netback || fail "sluice-netback ends"
