@@ -280,6 +280,21 @@ static int dpdk_start(struct netback *nb, char *why)
 	return 0;
 }
 
+/* Somebody's, perhaps a DPDK program's. */
+static bool has_directory(void *arg, unsigned domid, unsigned devid)
+{
+	struct netback *nb = arg;
+	struct store_client *store = hv_store(nb->hv, NULL);
+	char dir[96], **names;
+	unsigned nr;
+
+	snprintf(dir, sizeof(dir), "/local/domain/%u/backend/vif/%u/%u", hv_domid(nb->hv), domid, devid);
+	if (!store || store_client_list(store, STORE_NO_TX, dir, &names, &nr))
+		return false;
+	store_client_free_list(names, nr);
+	return true;
+}
+
 static int serve_vifs(struct netback *nb, char *why)
 {
 	int err;
@@ -312,6 +327,7 @@ static int serve_vifs(struct netback *nb, char *why)
 	if (err)
 		log_warn("no socket for sluice capture: %s", strerror(-err));
 	on_xenbus(nb, 0); /* what is there already */
+	run_file_sweep(hv_run_dir(nb->hv), "vif", has_directory, nb);
 	return 0;
 }
 

@@ -63,10 +63,12 @@ static void print_back(struct cmd *cmd, const char *type, domid_t domid, unsigne
 {
 	char path[512], prefix[48];
 	size_t bytes = 0;
+	void *copy;
 
 	snprintf(path, sizeof(path), "%s/%s-%u-%u.stats", hv_run_dir(cmd->hv), type, domid, devid);
 	snprintf(prefix, sizeof(prefix), "%s.%u.%u", type, domid, devid);
-	print_copy(copy_file(path, &bytes), bytes, prefix, path);
+	copy = copy_file(path, &bytes);
+	print_copy(copy, bytes, prefix, path);
 }
 
 /* ---- the front end's pages -------------------------------------------------------------------------------------------- */
@@ -126,6 +128,7 @@ static void print_front(struct cmd *cmd, const char *type, domid_t domid, unsign
 	struct hv_peer *peer;
 	size_t bytes = 0;
 	uint64_t ref;
+	void *copy;
 
 	if (store_client_read_uint(cmd->store, STORE_NO_TX, &ref, "/local/domain/%u/device/%s/%u/" FRONT_COUNTERS_KEY, domid, type,
 				   devid) || ref > UINT32_MAX)
@@ -134,7 +137,8 @@ static void print_front(struct cmd *cmd, const char *type, domid_t domid, unsign
 		return;
 	snprintf(prefix, sizeof(prefix), "%s.%u.%u.front", type, domid, devid);
 	snprintf(whose, sizeof(whose), "domain %u's front end of %s %u", domid, type, devid);
-	print_copy(copy_front(peer, (grant_ref_t)ref, &bytes), bytes, prefix, whose);
+	copy = copy_front(peer, (grant_ref_t)ref, &bytes);
+	print_copy(copy, bytes, prefix, whose);
 	hv_peer_close(peer);
 }
 
