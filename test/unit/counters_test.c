@@ -1,7 +1,9 @@
 /*
  * test/unit/counters_test.c - counters that others look at: what is read is what was counted, and nothing else is believed.
  */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "hv/counters.h"
 #include "test.h"
