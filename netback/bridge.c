@@ -18,21 +18,19 @@
 
 #define MAC_BITS 48
 #define MAC_MASK ((UINT64_C(1) << MAC_BITS) - 1)
+#define MAC_GROUP UINT64_C(1)              /* in a key: the address's first bit on the wire */
+#define MAC_RESERVED UINT64_C(0xc28001)    /* 01:80:c2:00:00:0x */
+#define MAC_RESERVED_MASK UINT64_C(0xf0ffffffffff)
+#define TO_NOBODY (BRIDGE_NO_PORT - 1)
 #define REFRESH_SHIFT 7 /* an address that is heard is written down again after this part of its life: lanes share the table */
 
-static inline uint64_t mac_key(const struct rte_ether_addr *mac)
+/* The address at the beginning of eight bytes. */
+static inline uint64_t mac_key(const void *bytes)
 {
-	uint64_t key = 0;
+	rte_le64_t key;
 
-	__builtin_memcpy(&key, mac->addr_bytes, RTE_ETHER_ADDR_LEN);
-	return key;
-}
-
-static inline bool mac_is_reserved(const struct rte_ether_addr *mac)
-{
-	static const uint8_t prefix[5] = {0x01, 0x80, 0xc2, 0x00, 0x00};
-
-	return __builtin_memcmp(mac->addr_bytes, prefix, sizeof(prefix)) == 0 && mac->addr_bytes[5] < 0x10;
+	__builtin_memcpy(&key, bytes, sizeof(key));
+	return rte_le_to_cpu_64(key) & MAC_MASK;
 }
 
 /* Multiply-and-fold with a secret: good enough that collisions cannot be chosen from outside. */
@@ -73,51 +71,65 @@ static inline bool has_share_left(const struct bridge_port *p)
 	return load_relaxed(&p->nr_addresses) < BRIDGE_PORT_ADDRESSES;
 }
 
-static void learn(struct bridge_lane *l, const struct rte_ether_addr *mac, struct bridge_port *p)
+/* The address is not in its bucket: a place that nobody needs any more. */
+static __rte_noinline void learn_new(struct bridge_lane *l, struct bridge_entry bucket[], uint64_t mac, struct bridge_port *p)
+{
+	for (unsigned i = 0; i < BRIDGE_WAYS && has_share_left(p); i++) {
+		uint64_t key = load_relaxed(&bucket[i].key);
+
+		if (is_live(l->bridge, l->now, key, &bucket[i]))
+			continue;
+		if (!entry_set(l, &bucket[i], key, mac, p))
+			break;
+		count_add(&l->stats.learned, 1);
+		return;
+	}
+	count_add(&l->stats.not_learned, 1);
+}
+
+static inline struct bridge_entry *entry_find(const struct bridge_entry bucket[], uint64_t mac, uint64_t *key)
+{
+	for (unsigned i = 0; i < BRIDGE_WAYS; i++) {
+		*key = load_relaxed(&bucket[i].key);
+		if ((*key & MAC_MASK) == mac)
+			return (struct bridge_entry *)&bucket[i];
+	}
+	return NULL;
+}
+
+static void learn(struct bridge_lane *l, uint64_t mac, struct bridge_port *p)
 {
 	struct bridge *b = l->bridge;
-	uint64_t key = mac_key(mac), unused_key = 0;
-	struct bridge_entry *bucket = b->table[bucket_of(b, key)];
-	struct bridge_entry *unused = NULL;
+	struct bridge_entry *bucket = b->table[bucket_of(b, mac)], *e;
+	uint64_t key;
 
-	if (key == 0 || rte_is_multicast_ether_addr(mac))
+	if (mac == 0 || mac & MAC_GROUP)
 		return;
-	for (unsigned i = 0; i < BRIDGE_WAYS; i++) {
-		struct bridge_entry *e = &bucket[i];
-		uint64_t found = load_relaxed(&e->key);
-
-		if (found && (found & MAC_MASK) == key) {
-			if (likely(key_port(found) == p->index)) {
-				if ((int64_t)(l->now - load_relaxed(&e->seen)) > (int64_t)(b->ageing >> REFRESH_SHIFT))
-					store_relaxed(&e->seen, l->now);
-			} else if (has_share_left(p) && entry_set(l, e, found, key, p)) {
-				count_add(&l->stats.moved, 1);
-			}
-			return;
-		}
-		if (!unused && !is_live(b, l->now, found, e)) {
-			unused = e;
-			unused_key = found;
-		}
+	e = entry_find(bucket, mac, &key);
+	if (unlikely(!e)) {
+		learn_new(l, bucket, mac, p);
+	} else if (likely(key_port(key) == p->index)) {
+		if ((int64_t)(l->now - load_relaxed(&e->seen)) > (int64_t)(b->ageing >> REFRESH_SHIFT))
+			store_relaxed(&e->seen, l->now);
+	} else if (has_share_left(p) && entry_set(l, e, key, mac, p)) {
+		count_add(&l->stats.moved, 1);
 	}
-	if (unused && has_share_left(p) && entry_set(l, unused, unused_key, key, p))
-		count_add(&l->stats.learned, 1);
-	else
-		count_add(&l->stats.not_learned, 1);
+}
+
+static uint16_t look_up(const struct bridge *b, uint64_t now, uint64_t mac)
+{
+	uint64_t key;
+	const struct bridge_entry *e = entry_find(b->table[bucket_of(b, mac)], mac, &key);
+
+	return e && is_live(b, now, key, e) ? key_port(key) : BRIDGE_NO_PORT;
 }
 
 uint16_t bridge_lookup(const struct bridge *b, uint64_t now, const struct rte_ether_addr *mac)
 {
-	uint64_t key = mac_key(mac);
-	const struct bridge_entry *bucket = b->table[bucket_of(b, key)];
+	uint8_t bytes[sizeof(uint64_t)] = {0};
 
-	for (unsigned i = 0; i < BRIDGE_WAYS; i++) {
-		uint64_t found = load_relaxed(&bucket[i].key);
-
-		if ((found & MAC_MASK) == key && is_live(b, now, found, &bucket[i]))
-			return key_port(found);
-	}
-	return BRIDGE_NO_PORT;
+	__builtin_memcpy(bytes, mac, sizeof(*mac));
+	return look_up(b, now, mac_key(bytes));
 }
 
 /* ---- to another lane -------------------------------------------------------------------------------------------- */
@@ -351,38 +363,46 @@ static void put_to_peer(struct bridge_lane *l, struct bridge_part *from, struct 
 	rte_pktmbuf_free(m);
 }
 
-static void forward(struct bridge_lane *l, struct bridge_part *from, struct rte_mbuf *m)
-{
-	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-	const struct bridge *b = l->bridge;
-	uint16_t to = BRIDGE_NO_PORT;
+/* The last packet's addresses, and where it went: most bursts are of one flow. */
+struct memo {
+	uint64_t src, dst;
+	uint16_t to;
+};
 
-	if (from->port->peer) {
-		put_to_peer(l, from, m);
-		return;
-	}
-	if (b->ageing) {
-		if (unlikely(mac_is_reserved(&eth->dst_addr))) {
-			count_add(&from->stats.drop_reserved, 1);
-			rte_pktmbuf_free(m);
-			return;
-		}
-		learn(l, &eth->src_addr, from->port);
-		if (!rte_is_multicast_ether_addr(&eth->dst_addr))
-			to = bridge_lookup(b, l->now, &eth->dst_addr);
-	}
-	if (to == BRIDGE_NO_PORT) {
-		flood(l, from, m);
-	} else if (to == from->port->index) {
-		count_add(&from->stats.drop_same_port, 1);
-		rte_pktmbuf_free(m);
-	} else {
+/* Where a packet goes: to one port, nobody, or, BRIDGE_NO_PORT, all. */
+static inline uint16_t destination(struct bridge_lane *l, struct bridge_part *from, const struct rte_mbuf *m, struct memo *memo)
+{
+	const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint64_t dst = mac_key(eth), src = mac_key(eth + RTE_ETHER_ADDR_LEN); /* the type follows: eight bytes are there */
+
+	if (src == memo->src && dst == memo->dst)
+		return memo->to;
+	if (src != memo->src)
+		learn(l, src, from->port);
+	*memo = (struct memo){.src = src, .dst = dst, .to = BRIDGE_NO_PORT};
+	if (unlikely((dst & MAC_RESERVED_MASK) == MAC_RESERVED))
+		memo->to = TO_NOBODY;
+	else if (!(dst & MAC_GROUP))
+		memo->to = look_up(l->bridge, l->now, dst);
+	return memo->to;
+}
+
+static inline void forward(struct bridge_lane *l, struct bridge_part *from, struct rte_mbuf *m, uint16_t to)
+{
+	if (likely(to < BRIDGE_MAX_PORTS && to != from->port->index)) {
 		put_to_index(l, to, m);
+	} else if (to == BRIDGE_NO_PORT) {
+		flood(l, from, m);
+	} else {
+		count_add(to == TO_NOBODY ? &from->stats.drop_reserved : &from->stats.drop_same_port, 1);
+		rte_pktmbuf_free(m);
 	}
 }
 
 void lane_input(struct bridge_lane *l, struct bridge_part *from, struct rte_mbuf **pkts, uint16_t n)
 {
+	struct memo memo = {.to = BRIDGE_NO_PORT}; /* what is not learned, and not looked up: the address of zeros */
+	bool is_hub = !l->bridge->ageing;
 	uint64_t bytes = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -392,9 +412,11 @@ void lane_input(struct bridge_lane *l, struct bridge_part *from, struct rte_mbuf
 		if (unlikely(pkts[i]->data_len < sizeof(struct rte_ether_hdr))) {
 			count_add(&from->stats.drop_runt, 1);
 			rte_pktmbuf_free(pkts[i]);
-			continue;
+		} else if (unlikely(from->port->peer != NULL)) {
+			put_to_peer(l, from, pkts[i]);
+		} else {
+			forward(l, from, pkts[i], is_hub ? BRIDGE_NO_PORT : destination(l, from, pkts[i], &memo));
 		}
-		forward(l, from, pkts[i]);
 	}
 	count_add(&from->stats.in_packets, n);
 	count_add(&from->stats.in_bytes, bytes);
