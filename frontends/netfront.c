@@ -1,7 +1,9 @@
 /*
  * frontends/netfront.c - connects a vif's front end: what both ends can, queues, keys, states.
  *
- *      back end offers  ->  publish: share pages, post rx, write keys  ->  back end Connected  ->  connect: wake it
+ *      back end offers  ->  publish: share pages, post rx, write keys  ->  back end Connected  ->  connect: wake it  ->  disconnect
+ *            ^                                                                                                             |
+ *            +------------------------------- reconnects: what was under way is lost --------------------------------------+
  *
  * Owns     queues and control ring from publish to disconnect.
  * Trusts   no number in the store.
@@ -11,6 +13,8 @@
  */
 #include "frontends/netfront.h"
 
+#include "hv/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -18,6 +22,7 @@
 #define DEFAULT_MTU 1500u
 #define MIN_MTU 68u
 #define SCARCE_SLOTS 64u
+#define SHORT_LIFE_MS 1000
 
 int netfront_parse_mac(const char *text, uint8_t mac[6])
 {
@@ -280,6 +285,7 @@ static int netfront_connect(struct handshake *h)
 	struct netfront *nf = h->priv;
 
 	nf->is_connected = true;
+	nf->connected_ms = clock_now_ms();
 	start_ctrl(nf);
 	/* The rx pages were posted before there was anybody to tell. */
 	for (unsigned i = 0; i < nf->nr_queues; i++)
@@ -289,12 +295,23 @@ static int netfront_connect(struct handshake *h)
 	return 0;
 }
 
+static void count_lost(struct netfront *nf)
+{
+	for (unsigned q = 0; q < nf->nr_queues; q++)
+		for (unsigned i = 0; i < NETFRONT_SLOTS; i++)
+			nf->lost += nf->queue[q].ring.tx_out[i];
+}
+
 static void netfront_disconnect(struct handshake *h)
 {
 	struct netfront *nf = h->priv;
 
 	if (nf->is_connected && nf->options.hooks.down)
 		nf->options.hooks.down(nf, nf->options.hooks.arg);
+	if (nf->is_connected) {
+		count_lost(nf);
+		nf->nr_short_lives = clock_now_ms() - nf->connected_ms < SHORT_LIFE_MS ? nf->nr_short_lives + 1 : 0;
+	}
 	nf->is_connected = false;
 	close_all(nf);
 }
@@ -375,12 +392,53 @@ int netfront_wait_connected(struct netfront *nf, int timeout_ms)
 	return frontbus_wait_connected(nf->bus, &nf->handshake, timeout_ms);
 }
 
+/* ---- a back end that goes, and one that comes ----------------------------------------------------------------------------- */
+
+static bool has_back_error(struct netfront *nf)
+{
+	char *text;
+
+	if (store_client_readf(nf->handshake.store, STORE_NO_TX, &text, "%s/error", nf->handshake.other_path) < 0)
+		return false;
+	free(text);
+	return true;
+}
+
+/* The toolstack that detaches a device says that it shall not be online any more. */
+static bool may_begin_anew(struct netfront *nf)
+{
+	struct handshake *h = &nf->handshake;
+
+	return nf->options.reconnects && !h->failed && !h->gone && h->own == XenbusStateClosed && !nf->bus->is_stopping &&
+	       !nf->bus->is_lost && nf->nr_short_lives < NETFRONT_SHORT_LIVES && offer(h, "online", 1) == 1 && !has_back_error(nf);
+}
+
+static void begin_anew(struct netfront *nf)
+{
+	char path[sizeof(nf->handshake.own_path)];
+
+	strcpy(path, nf->handshake.own_path);
+	frontbus_stop(nf->bus, &nf->handshake);
+	nf->handshake.gone = frontbus_start(nf->bus, &nf->handshake, &netfront_driver, path, nf) < 0;
+}
+
+/* A device that may begin anew is not over while it closes: that comes first. */
+bool netfront_is_over(const struct netfront *nf)
+{
+	const struct handshake *h = &nf->handshake;
+	bool is_between = nf->options.reconnects && !h->failed && !h->gone && h->own == XenbusStateClosing;
+
+	return nf->bus->is_lost || (frontbus_is_over(h) && !is_between);
+}
+
 /* ---- the control side of a running device ------------------------------------------------------------------------------ */
 
 int netfront_check(struct netfront *nf)
 {
 	const char *why = NULL;
 
+	if (may_begin_anew(nf))
+		begin_anew(nf);
 	if (nf->handshake.failed || !nf->is_connected)
 		return nf->handshake.failed ? -EPROTO : 0;
 	netfront_ctrl_poll(&nf->ctrl);
@@ -423,12 +481,12 @@ int netfront_wait(struct netfront *nf, bool for_rx, unsigned tx_room, int timeou
 	int rc = 1;
 
 	frontbus_pump(nf->bus);
-	if (netfront_check(nf) < 0 || frontbus_is_over(&nf->handshake))
+	if (netfront_check(nf) < 0 || netfront_is_over(nf))
 		return -ENODEV;
 	if (!netfront_arm(nf, for_rx, tx_room)) {
 		rc = frontbus_sleep(nf->bus, timeout_ms);
 		if (rc > 0)
 			frontbus_pump(nf->bus);
 	}
-	return rc < 0 || netfront_check(nf) < 0 || frontbus_is_over(&nf->handshake) ? -ENODEV : rc;
+	return rc < 0 || netfront_check(nf) < 0 || netfront_is_over(nf) ? -ENODEV : rc;
 }

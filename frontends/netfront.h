@@ -3,8 +3,9 @@
  *
  *      netfront_create -> netfront_wait_connected -> bursts, arm, sleep ... -> netfront_destroy
  *
- * When the back end goes, the device is closed from within frontbus_pump and stays closed: bursts move nothing, waits say
- * -ENODEV; frames that were under way are lost, as on a cable that was pulled.
+ * When the back end goes, the device is closed from within frontbus_pump: frames that were under way are lost, as on a cable that was
+ * pulled, and bursts move nothing. It stays closed, and waits say -ENODEV; or, with `reconnects`, it begins anew and connects to the next
+ * back end. (One that is killed and started again in time takes the rings over: then nothing is seen here at all.)
  *
  * Owns     queues and control ring, shared with the back end while connected.
  * Trusts   the back end with nothing but the frames themselves: netfront_ring.h.
@@ -35,6 +36,7 @@ struct netfront_options {
 	unsigned slots;   /* pages each way and queue, rounded down to a power of two; 0: 256, or 64 where shared pages are scarce */
 	uint32_t accepts; /* of CSUM4, CSUM6, GSO4, GSO6, HASH, MCAST: what the caller can make use of; 0: plain frames only */
 	bool no_staging;  /* do not ask for staging grants */
+	bool reconnects;  /* outlive the back end: netfront_check begins anew */
 	bool no_split;    /* one event channel for a queue, whatever is offered */
 	struct netfront_hooks hooks;
 };
@@ -47,6 +49,9 @@ struct netfront {
 	bool has_carrier; /* false: the back end says that its cable is out */
 	uint8_t mac[6];
 	unsigned mtu;
+	uint64_t lost;           /* slots sent that a back end took along when it went */
+	unsigned nr_short_lives; /* connections in a row that were over at once */
+	int64_t connected_ms;
 	uint32_t tx_can; /* enum netfront_ability of the back end, while connected */
 	uint32_t rx_can; /* what it was told that we take */
 	unsigned max_queues; /* that the back end offers */
@@ -67,9 +72,14 @@ int netfront_wait_connected(struct netfront *nf, int timeout_ms);
 
 /*
  * For the control side, now and then: goes on with the control ring; has the back end broken the protocol? Then closes the
- * device. 0, or -EPROTO.
+ * device. Has it gone? Then begins anew, if that is wished and the back end's directory says that there may be another: not after an
+ * error, not when the toolstack detached the device, not when NETFRONT_SHORT_LIVES connections in a row were over within a second.
+ * 0, or -EPROTO.
  */
 int netfront_check(struct netfront *nf);
+#define NETFRONT_SHORT_LIVES 5u
+/* After netfront_check: closed, failed or gone, and not to come back. */
+bool netfront_is_over(const struct netfront *nf);
 
 /* All queues' counters. */
 void netfront_count(const struct netfront *nf, struct netfront_counters *sum);

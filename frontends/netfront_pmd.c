@@ -4,8 +4,7 @@
  *      --vdev net_netfront0,attach=NAME,vif=0   probe: join the domain, connect, learn what the back end can
  *      configure: connect anew when other queues or offloads are wanted; start, bursts, stop; close: leave
  *
- * The device stays when its back end goes: the link is down, bursts move nothing; stopped and started, it connects to the
- * back end that is there by then.
+ * The device stays when its back end goes: the link is down, bursts move nothing, until the next one has connected.
  *
  * Owns     the netfront, and a reference to the domain it is in.
  * Trusts   dpdk/ethdev_abi.h as far as ethdev_abi_is_known has checked it.
@@ -89,10 +88,18 @@ static void close_turnstiles(struct netfront_port *p)
 	}
 }
 
+static int apply_mcast(struct frontbus *bus, void *arg);
+
+/* The first time connect_as_wanted does the rest. */
 static void went_up(struct netfront *nf, void *arg)
 {
-	(void)nf;
-	open_turnstiles(arg);
+	struct netfront_port *p = arg;
+
+	if (p->nf != nf)
+		return;
+	open_turnstiles(p);
+	p->sent_mcast.nr = 0; /* a new back end has no list */
+	apply_mcast(nf->bus, p);
 }
 
 static void went_down(struct netfront *nf, void *arg)
@@ -522,7 +529,7 @@ static int open_port(struct netfront_port *p, const struct devargs *a)
 		return rc;
 	}
 	p->devid = a->vif;
-	p->options = (struct netfront_options){.queues = 1, .slots = a->slots, .hooks = {went_up, went_down, p}};
+	p->options = (struct netfront_options){.queues = 1, .slots = a->slots, .reconnects = true, .hooks = {went_up, went_down, p}};
 	rc = xstats_init(&p->xstats, &netfront_counters_layout);
 	if (!rc)
 		rc = connect_port(p);

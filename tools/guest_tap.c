@@ -45,6 +45,8 @@ struct tap {
 	struct guest *g;
 	struct netfront *nf;
 	struct tap_dev dev;
+	unsigned nr_queues; /* of the device, as of the first back end */
+	uint32_t tx_can;
 	uint32_t reserve_bytes; /* the longest frame that can come from the TAP */
 	bool is_full[TAP_MAX_QUEUES]; /* no room in the ring: the TAP's own queue has to wait */
 	bool has_carrier;
@@ -54,6 +56,12 @@ struct tap {
 	struct iovec piece[NETFRONT_MAX_CHAIN + 2];
 	uint8_t head[NETFRONT_HEAD_BYTES];
 };
+
+/* None while there is no back end. */
+static unsigned live_queues(const struct tap *t)
+{
+	return t->nf->is_connected ? t->nr_queues : 0;
+}
 
 /* ---- frames --------------------------------------------------------------------------------------------------------------- */
 
@@ -140,7 +148,7 @@ static bool arm(struct tap *t)
 {
 	bool has_work = netfront_ctrl_arm(&t->nf->ctrl);
 
-	for (unsigned q = 0; q < t->nf->nr_queues; q++) {
+	for (unsigned q = 0; q < live_queues(t); q++) {
 		struct netfront_ring *r = &t->nf->queue[q].ring;
 
 		has_work |= netfront_ring_arm_rx(r);
@@ -160,9 +168,9 @@ static int sleep_for_work(struct tap *t)
 
 	if (bus->has_more || arm(t))
 		return 1;
-	for (unsigned q = 0; q < t->nf->nr_queues; q++)
+	for (unsigned q = 0; q < live_queues(t); q++)
 		p[3 + q] = (struct pollfd){.fd = t->is_full[q] ? -1 : t->dev.fd[q], .events = POLLIN};
-	poll(p, 3 + t->nf->nr_queues, -1);
+	poll(p, 3 + live_queues(t), -1);
 	return frontbus_sleep(bus, 0); /* takes what has come */
 }
 
@@ -209,11 +217,22 @@ static void end_command(struct tap *t)
 
 /* ---- the whole ------------------------------------------------------------------------------------------------------------ */
 
+/* The device was made for the first back end. One that came later must not do less. */
+static bool is_as_able(const struct tap *t)
+{
+	const struct netfront *nf = t->nf;
+
+	return !nf->is_connected || (nf->nr_queues == t->nr_queues && (nf->tx_can & t->tx_can) == t->tx_can);
+}
+
+/* Without a back end there is no cable. */
 static void follow_carrier(struct tap *t)
 {
-	if (t->has_carrier == t->nf->has_carrier)
+	bool has_carrier = t->nf->is_connected && t->nf->has_carrier;
+
+	if (t->has_carrier == has_carrier)
 		return;
-	t->has_carrier = t->nf->has_carrier;
+	t->has_carrier = has_carrier;
 	tap_dev_set_carrier(&t->dev, t->has_carrier);
 	guest_say(t->g, "the cable of the vif is %s", t->has_carrier ? "in" : "out");
 }
@@ -227,7 +246,7 @@ static int run(struct tap *t, const char *vif)
 	for (uint64_t round = 0;; round++) {
 		unsigned n = 0;
 
-		for (unsigned q = 0; q < t->nf->nr_queues; q++)
+		for (unsigned q = 0; q < live_queues(t); q++)
 			n += tap_to_ring(t, q) + ring_to_tap(t, q);
 		if (n && round % 256) {
 			idle = 0;
@@ -235,8 +254,10 @@ static int run(struct tap *t, const char *vif)
 		}
 		if (command_has_ended(t, &code) || guest_must_stop(t->g))
 			return code;
-		if (netfront_check(t->nf) < 0 || frontbus_is_over(&t->nf->handshake))
+		if (netfront_check(t->nf) < 0 || netfront_is_over(t->nf))
 			return guest_fail(t->g, "vif %s: the back end went away", vif);
+		if (!is_as_able(t))
+			return guest_fail(t->g, "vif %s: the back end that came is less able than the one before; start again", vif);
 		follow_carrier(t);
 		if (n || ++idle < SPINS)
 			continue;
@@ -322,6 +343,7 @@ static void say_counts(struct tap *t)
 	guest_figure(t->g, "net_staging_pages", (double)t->nf->ctrl.staged_pages, "pages");
 	guest_figure(t->g, "net_dropped", (double)(t->dropped + dropped_in_front(&c)), "packets");
 	guest_figure(t->g, "net_tx_errors", (double)c.tx_errors, "slots");
+	guest_figure(t->g, "net_lost", (double)t->nf->lost, "slots");
 }
 
 /* One option and its argument; returns how many words they were, 0: not an option of ours (said). */
@@ -362,7 +384,7 @@ static int take_option(struct guest *g, struct tap_options *o, int argc, char **
 
 static bool parse(struct guest *g, struct tap_options *o, int argc, char **argv)
 {
-	*o = (struct tap_options){.vif = argv[0], .name = "tap0"};
+	*o = (struct tap_options){.vif = argv[0], .name = "tap0", .front = {.reconnects = true}};
 	for (int at = 1, n; at < argc; at += n) {
 		if (!strcmp(argv[at], "--")) {
 			o->command = at + 1 < argc ? argv + at + 1 : NULL;
@@ -394,6 +416,8 @@ int guest_tap(struct guest *g, int argc, char **argv)
 	t.nf = guest_open_vif(g, o.vif, &o.front);
 	if (!t.nf)
 		return 1;
+	t.nr_queues = t.nf->nr_queues;
+	t.tx_can = t.nf->tx_can;
 	if (open_device(&t, &o) == 0) {
 		say_connected(&t);
 		if (o.command && start_command(&t, o.command) < 0)

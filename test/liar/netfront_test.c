@@ -276,6 +276,43 @@ static void a_back_end_that_goes_away_ends_the_wait(void **state)
 	sem_destroy(&may_go);
 }
 
+/* Connects, and goes again at once; the first time it stays until a frame has come and answers nothing. */
+static void come_and_go(struct raw_back *b)
+{
+	bool is_first = true;
+
+	while (!raw_back_must_stop(b) && connect_as(b, "1")) {
+		while (is_first && netif_txr_back_pending(&b->tx) == 0 && !raw_back_must_stop(b))
+			raw_back_nap(b);
+		is_first = false;
+		raw_back_disconnect(b);
+		raw_back_state(b, XenbusStateClosing);
+		if (!raw_back_wait_front(b, XenbusStateInitialising))
+			return;
+	}
+}
+
+static void a_front_end_that_reconnects_does_so_a_few_times(void **state)
+{
+	const struct netfront_options opt = {.reconnects = true};
+	struct netfront_packet out = {.data = sent, .len = 60};
+	struct netfront *nf;
+	int rc;
+
+	begin(come_and_go, NULL);
+	assert_int_equal(netfront_create(&bus, 0, &opt, &nf), 0);
+	assert_int_equal(netfront_wait_connected(nf, 10000), 0);
+	assert_int_equal(netfront_tx_burst(nf, 0, &out, 1), 1);
+	do
+		rc = netfront_wait(nf, true, 0, 10000);
+	while (rc > 0);
+	assert_int_equal(rc, -ENODEV);
+	assert_int_equal(nf->lost, 1); /* the frame that the first took along */
+	assert_int_equal(nf->nr_short_lives, NETFRONT_SHORT_LIVES);
+	netfront_destroy(nf);
+	raw_back_stop(&back);
+}
+
 static void storm(struct raw_back *b)
 {
 	if (!connect_as(b, "1"))
@@ -328,6 +365,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_A_BOX(frames_of_all_sizes_come_back),
 		IN_A_BOX(without_scatter_gather_a_frame_fits_one_page),
+		IN_A_BOX(a_front_end_that_reconnects_does_so_a_few_times),
 		IN_A_BOX(a_back_end_that_skips_states_is_not_connected_to),
 		IN_A_BOX(a_broken_ring_closes_the_device_and_says_why),
 		IN_A_BOX(a_back_end_that_goes_away_ends_the_wait),

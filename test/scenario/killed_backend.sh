@@ -98,6 +98,27 @@ sluice create -q -F examples/idle.cfg "$guest_kernel" 'name="next"' "vif=[]" 'me
 	"disk=['format=raw,vdev=xvda,access=rw,target=$system_dir/b.img']" >/dev/null || fail "a new guest: $(tail -n 3 "$(guest_log next)")"
 holds "a new block back end serves a new guest"
 
+if can_tap && command -v ping >/dev/null; then
+	start_tap 1
+	start_tap 2
+	pings() { nsenter --net="/proc/${tap_pid[1]}/ns/net" ping -c 1 -W 1 10.9.0.2 >/dev/null 2>&1; }
+	says() { [ "$(grep -c "the cable of the vif is $1" "$system_dir/log/tap1.log")" -eq "$2" ]; }
+	system_until 10 pings || fail "the guests reach each other"
+	for round in 1 2; do
+		system_stop sluice-netback KILL
+		system_until 10 says out $round || fail "the guest learns that its back end is gone"
+		system_start sluice-netback || fail "a new sluice-netback starts"
+		system_until 10 says in $round || fail "the guest connects to the next back end"
+		system_until 10 pings || fail "the guests reach each other again"
+	done
+	for n in 1 2; do
+		sluice shutdown "t$n" >/dev/null
+		wait "${tap_pid[n]}" || fail "tap $n ends well"
+		grep -q "^net_lost [0-9]* slots" "$system_dir/log/tap$n.log" || fail "tap $n says what was lost"
+	done
+	holds "two guests outlive their back end: link down, link up by itself, with the one that comes"
+fi
+
 sluice create -q examples/idle.cfg "$guest_kernel" 'name="net"' || fail "a guest with a vif"
 system_until 10 is_connected vif net 0 || fail "its vif connects"
 system_stop sluice-netback KILL
