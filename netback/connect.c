@@ -138,6 +138,7 @@ static int device_port(struct device *d, struct handshake *h, unsigned caps)
 	*p = (struct vif_port){
 		.nr_queues = (uint16_t)d->vif.nr_queues,
 		.captures = d->captures,
+		.joins = d->nb->opt.joins_none ? 0 : caps & (OFFLOAD_GSO_IPV4 | OFFLOAD_GSO_IPV6),
 		.mcast = d->vif.queue[0]->mcast,
 		.tx_rate = d->limits.tx,
 		.rx_rate = d->limits.rx,

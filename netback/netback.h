@@ -31,6 +31,7 @@ struct netback_options {
 	const char *pins[NETBACK_MAX_PINS]; /* "NAME=2,3": which of them poll a vif's or a port's queues */
 	unsigned nr_pins;
 	unsigned max_queues; /* that a vif may have, up to NETBACK_MAX_QUEUES */
+	bool joins_none;  /* TCP frames go to a guest as they came */
 	bool copies_only; /* guests' pages are copied even where mapping them is cheap */
 	const char *eal_args;
 	bool is_verbose;

@@ -5,6 +5,8 @@
 
 #include <rte_ethdev.h>
 
+#include "netback/gro.h"
+
 #define LIMITED_BURST 4 /* packets of a guest with a rate that are taken at once */
 
 static inline uint16_t queue_in(struct vif_part *part, uint16_t i, struct rte_mbuf **pkts, uint16_t n)
@@ -143,6 +145,8 @@ uint16_t vif_port_out(void *queue, struct rte_mbuf **pkts, uint16_t n)
 
 	if (unlikely(rate_is_on(&p->rx_rate) || (p->mcast && load_relaxed(&p->mcast->is_on))))
 		n = filter_out(part, pkts, n);
+	if (p->joins && n > 1)
+		n = gro_burst(pkts, n, p->joins);
 	if (part->nr_own == 1 && likely(!steer_is_on(&p->steer))) {
 		queue_out(part, part->own[0], pkts, n);
 		return taken;

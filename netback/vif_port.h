@@ -23,6 +23,7 @@ struct vif_port {
 	bool is_ethdev;    /* packets pass through DPDK's burst functions, where others may look on */
 	struct capture *captures; /* that look on; NULL: nobody does */
 	struct steer steer; /* what the guest asked for */
+	unsigned joins;      /* OFFLOAD_GSO_*: TCP frames are joined into packets as the guest takes them; 0: never */
 	struct mcast *mcast; /* NULL: it takes every multicast frame */
 	struct rate tx_rate, rx_rate;
 	struct vif_queue *queue[VIF_MAX_QUEUES];

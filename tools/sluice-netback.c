@@ -23,9 +23,12 @@ static const char usage_text[] =
 	"  --queues N          that an interface may have (default: as many as processors, at most 8)\n"
 	"  --memory MIB        for packet buffers (default 64)\n"
 	"  --copy              copy guests' pages even where mapping them is cheap\n"
+	"  --no-gro            give guests TCP frames as they came, however many follow each other\n"
 	"  --eal \"ARGS\"        more arguments for DPDK\n" BACKEND_USAGE;
 
-enum { OPT_BRIDGE = 256, OPT_PORT, OPT_AGEING, OPT_LCORES, OPT_PIN, OPT_BUSY_POLL, OPT_QUEUES, OPT_MEMORY, OPT_COPY, OPT_EAL };
+enum {
+	OPT_BRIDGE = 256, OPT_PORT, OPT_AGEING, OPT_LCORES, OPT_PIN, OPT_BUSY_POLL, OPT_QUEUES, OPT_MEMORY, OPT_COPY, OPT_NO_GRO, OPT_EAL
+};
 
 static const struct option long_options[] = {
 	BACKEND_LONG_OPTIONS,
@@ -38,6 +41,7 @@ static const struct option long_options[] = {
 	{"queues", required_argument, NULL, OPT_QUEUES},
 	{"memory", required_argument, NULL, OPT_MEMORY},
 	{"copy", no_argument, NULL, OPT_COPY},
+	{"no-gro", no_argument, NULL, OPT_NO_GRO},
 	{"eal", required_argument, NULL, OPT_EAL},
 	{NULL, 0, NULL, 0},
 };
@@ -102,6 +106,9 @@ static int parse_own(const struct backend *b, void *arg, int c)
 		return backend_parse_number(b, "--queues", optarg, 1, NETBACK_MAX_QUEUES, &opt->max_queues);
 	case OPT_COPY:
 		opt->copies_only = true;
+		return 0;
+	case OPT_NO_GRO:
+		opt->joins_none = true;
 		return 0;
 	case OPT_MEMORY:
 		return backend_parse_number(b, "--memory", optarg, 16, 1048576, &opt->memory_mib);
