@@ -393,14 +393,6 @@ void connect_limits_changed(struct device *d)
 		 rate_is_on(&d->limits.tx) || rate_is_on(&d->limits.rx) ? "as the store says" : "off");
 }
 
-static void connect_changed(struct handshake *h, const char *key)
-{
-	struct device *d = h->priv;
-
-	if (!strcmp(key, "request-multicast-control"))
-		store_relaxed(&d->port.mcast->is_on, vif_keys_want_mcast(h));
-}
-
 struct headroom {
 	struct device *device;
 	uint16_t bytes;
@@ -421,6 +413,17 @@ static int connect_reconfigure(struct handshake *h)
 	struct headroom room = {h->priv, vif_keys_headroom(h)};
 
 	return workers_run(room.device->nb->workers, set_headroom, &room);
+}
+
+/* Linux's front end is Reconfiguring first and writes how much it wants then, so that the state alone says nothing yet. */
+static void connect_changed(struct handshake *h, const char *key)
+{
+	struct device *d = h->priv;
+
+	if (!strcmp(key, "request-multicast-control"))
+		store_relaxed(&d->port.mcast->is_on, vif_keys_want_mcast(h));
+	else if (!strcmp(key, "xdp-headroom"))
+		connect_reconfigure(h);
 }
 
 static void connect_own_changed(struct handshake *h, const char *key)

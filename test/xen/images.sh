@@ -104,7 +104,7 @@ images_guest() {
 	images_skeleton "$dir" "$1" || return 1
 	images_add_tools "$dir" "${images_guest_tools[@]}" || return 1
 	images_add_modules "$dir" "$1" "${images_guest_modules[@]}" || return 1
-	cp "$3/test/xen/xen-agent" "$dir/bin/" && strip -o "$dir/bin/sluice-guest" "$3/tools/sluice-guest-xen" || return 1
+	cp "$3"/test/xen/{xen-agent,xdp-look} "$dir/bin/" && strip -o "$dir/bin/sluice-guest" "$3/tools/sluice-guest-xen" || return 1
 	images_add_libraries "$dir" "$1" || return 1
 	install -m 755 "$images_source/guest/init" "$dir/init" || return 1
 	images_archive "$dir" "$4"
@@ -122,6 +122,8 @@ images_top() {
 	mkdir -p "$dir$pmds"
 	for driver in "${images_dpdk_drivers[@]}"; do
 		cp -a "$pmds/librte_$driver".so.* "$dir$pmds/" || return 1
+		# By name, too, as Debian's packages have them.
+		cp -a "${pmds%/dpdk/*}/librte_$driver".so.[0-9]* "$dir${pmds%/dpdk/*}/" || return 1
 	done
 	images_add_libraries "$dir" "$1" || return 1
 	cp -r "$images_source"/domain0/. "$images_source/cases" "$dir/rig/" && mv "$dir/rig/init" "$dir/init" || return 1
@@ -133,7 +135,7 @@ images_top() {
 images_prepare() {
 	local cache=$1 build=$2 root=$1/root out=$1/images stage id program
 	mkdir -p "$out"
-	for program in tools/sluice-blkback tools/sluice-netback tools/sluice tools/sluice-guest-xen test/xen/xen-agent; do
+	for program in tools/sluice-blkback tools/sluice-netback tools/sluice tools/sluice-guest-xen test/xen/{xen-agent,xdp-look}; do
 		images_why="$build/$program is not built: run ./dev build"
 		[ -x "$build/$program" ] || return 1
 	done
