@@ -14,7 +14,12 @@ start() {
 }
 gone() { is_gone "$1"; }
 ended() { system_until 30 gone "$1" || fail "$1 ends"; }
-counter() { sluice block-list -s "$1" | awk -v name=".queue.0.$2" 'index($1, name) {print $2}'; }
+# counter DOMAIN NAME: what the back end has counted, or, as front.NAME, the front end.
+counter() {
+	local end=''
+	[ "${2#front.}" = "$2" ] || end=front.
+	sluice block-list -s "$1" 2>"$system_dir/list.err" | awk -v name="vbd.$(sluice domid "$1").51712.${end}queue.0.${2#front.}" '$1 == name {print $2}'
+}
 
 # The guest alone would do many times that. How exact the limit is, is for a test with a clock of its own.
 start limited "blk-bench xvda randread 4096 32 4"
@@ -39,6 +44,32 @@ holds "a guest sees the size that its running disk was given"
 
 start busy "blk-bench xvda randread 4096 1 60"
 [ "$(sluice block-resize busy xvda 48M)" = "98304 sectors" ] || fail "block-resize says the new size"
+# Each moment the front end has asked for as many reads as the back end has answered, or some more.
+before=$(counter busy reads) asked=$(counter busy front.reads) after=$(counter busy reads)
+[ "$before" -gt 0 ] && [ "$before" -le "$asked" ] && [ "$asked" -le $((after + 1)) ] || fail "back, front, back: $before $asked $after reads"
+system_until 10 test "$(counter busy front.read_ns.count)" -gt 0 || fail "the front end times some reads"
+[ "$(counter busy read_ns.p50)" -le "$(counter busy read_ns.p99)" ] || fail "percentiles of the back end's times"
+[ "$(counter busy front.batch.max)" -eq 1 ] || fail "bursts of one request: $(counter busy front.batch.max)"
+holds "both ends' counters are shown, and agree"
+# A guest names a page that holds something else, or none; a file of somebody else's.
+front=/local/domain/$(sluice domid busy)/device/vbd/51712
+ref=$(xenstore-read "$front/counters-ref")
+for wrong in "$(xenstore-read "$front/ring-ref" 2>/dev/null || xenstore-read "$front/ring-ref0")" 1 4000000000 99999999999 nonsense; do
+	xenstore-write "$front/counters-ref" "$wrong"
+	[ -z "$(counter busy front.reads)" ] || fail "counters at ref $wrong"
+	[ "$(counter busy reads)" -gt 0 ] || fail "the back end's counters are gone with ref $wrong"
+	[ "$(wc -l <"$system_dir/list.err")" -le 1 ] || fail "ref $wrong: $(cat "$system_dir/list.err")"
+done
+xenstore-write "$front/counters-ref" "$ref"
+file=$system_run_dir/vbd-$(sluice domid busy)-51712.stats
+mv "$file" "$file.kept"
+head -c 20000 /dev/urandom >"$file"
+[ -z "$(counter busy reads)" ] && grep -q "make no sense" "$system_dir/list.err" || fail "a file of noise: $(cat "$system_dir/list.err")"
+head -c 3000 "$file.kept" >"$file.cut" && mv "$file.cut" "$file"
+[ -z "$(counter busy reads)" ] && grep -q "make no sense" "$system_dir/list.err" || fail "a file cut short: $(cat "$system_dir/list.err")"
+mv "$file.kept" "$file"
+[ "$(counter busy reads)" -gt 0 ] && [ ! -s "$system_dir/list.err" ] || fail "the file is back: $(cat "$system_dir/list.err")"
+holds "counters that make no sense are said to, and nothing else is lost"
 refuses "destroys what is there" "${cli[@]}" --run-dir "$system_run_dir" block-resize busy xvda 1M
 refuses "is no size" "${cli[@]}" --run-dir "$system_run_dir" block-resize busy xvda 1000
 refuses "has no disk" "${cli[@]}" --run-dir "$system_run_dir" block-resize busy xvdb

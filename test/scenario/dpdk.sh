@@ -85,6 +85,20 @@ sent=$(awk '/TX-packets:.*TX-errors/ { print $2 }' "$system_dir/log/testpmd.log"
 [ "$sent" -gt 1000 ] || fail "testpmd sent only $sent packets"
 [ "$(awk '/TX-packets:.*TX-errors/ { print $4 }' "$system_dir/log/testpmd.log" | tail -n 1)" = 0 ] || fail "testpmd saw errors"
 holds "testpmd sent $sent packets of three pieces"
+# Three that show the same: the ethdev, and both ends' shared memory.
+: >"$system_dir/log/testpmd.log"
+tell "show port xstats 0"
+system_until 10 testpmd_says 'queue.0.tx_ns.max' || fail "extended statistics"
+listed() { sluice network-list -s "$1" | awk -v name="vif.$(sluice domid "$1").0.$2" '$1 == name { print $2 }'; }
+xstat() { awk -v name="queue.0.$1:" '$1 == name { print $2 }' "$system_dir/log/testpmd.log"; }
+for counter in tx_packets tx_bytes tx_batch.count tx_batch.p50 notify_sent; do
+	[ -n "$(xstat $counter)" ] && [ "$(xstat $counter)" = "$(listed g1 front.queue.0.$counter)" ] ||
+		fail "$counter: testpmd has $(xstat $counter), sluice $(listed g1 front.queue.0.$counter)"
+done
+taken() { [ "$(listed g1 queue.0.tx_packets)" = "$sent" ] && [ "$(listed g1 queue.0.tx_bytes)" = "$(xstat tx_bytes)" ]; }
+system_until 10 taken || fail "the guest sent $sent, its back end took $(listed g1 queue.0.tx_packets)"
+[ "$(listed g1 front.queue.0.tx_ns.count)" -gt 0 ] && [ "$(listed g1 queue.0.tx_ns.count)" -gt 0 ] || fail "times of both ends"
+holds "net_netfront's extended statistics are what sluice network-list shows, and the back end counted the same"
 
 # What it listens to: it receives 20 pings to a multicast address when it wants all, or that address, else none of them.
 in_ns 2 ip route add 239.0.0.0/8 dev tap0 || fail "a route"
@@ -170,6 +184,18 @@ holds "TCP passes it both ways, over IPv4 and IPv6"
 bad=$(in_ns 2 cat /proc/net/snmp | awk '/^Tcp:/ { if (!at) { for (i = 2; i <= NF; i++) if ($i == "InCsumErrors") at = i } else print $at }')
 [ "$bad" = 0 ] || fail "guest 2 saw $bad wrong checksums"
 holds "no receiver saw a wrong checksum"
+# As the back end: what the ethdev says, the file says.
+: >"$system_dir/log/testpmd.log"
+tell "show port xstats 0"
+system_until 10 testpmd_says 'queue.1.rx_ns.max' || fail "extended statistics"
+system_until 10 testpmd_says 'testpmd>' || fail "all of them"
+for counter in tx_drop_bad_grant rx_drop_too_long tx_gso; do
+	[ -n "$(xstat $counter)" ] && [ "$(xstat $counter)" = "$(listed g1 queue.0.$counter)" ] ||
+		fail "$counter: testpmd has $(xstat $counter), sluice $(listed g1 queue.0.$counter)"
+done
+[ "$(listed g1 queue.0.tx_packets)" -ge "$(xstat tx_packets)" ] && [ "$(xstat tx_packets)" -ge 100 ] ||
+	fail "packets: testpmd has $(xstat tx_packets), sluice $(listed g1 queue.0.tx_packets)"
+holds "net_netback's extended statistics are what sluice network-list shows"
 
 # A guest dies in the middle of traffic; the next of its name is served by the same port.
 nsenter --net="/proc/${tap_pid[1]}/ns/net" iperf3 -t 30 -c 10.9.0.2 >/dev/null 2>&1 &
