@@ -188,7 +188,7 @@ static void tap_name(struct handshake *h, const struct device *d, char *name, si
 static int device_tap_open(struct device *d, struct handshake *h)
 {
 	char name[64], why[NETBACK_WHY_BYTES];
-	struct tap_options opt = {.name = name, .bridge = d->linux_bridge};
+	struct tap_options opt = {.name = name, .bridge = d->linux_bridge, .nr_queues = d->bridge_port.nr_parts};
 	int err;
 
 	if (!d->linux_bridge[0])
@@ -202,9 +202,11 @@ static int device_tap_open(struct device *d, struct handshake *h)
 	}
 	d->tap->bridge_port.peer = &d->bridge_port;
 	d->bridge_port.peer = &d->tap->bridge_port;
-	d->tap->bridge_part.lane = d->port.lane[0];
-	d->tap_worker_port = (struct worker_port){.fd = d->tap->fd, .wake = WORKER_WAKE_FD};
-	d->tap_worker_ports[0] = &d->tap_worker_port;
+	for (unsigned i = 0; i < d->tap->nr_queues; i++) {
+		d->tap->bridge_part[i].lane = d->bridge_port.parts[i]->lane;
+		d->tap_parts[i] = (struct worker_port){.fd = d->tap->queue[i].fd, .wake = WORKER_WAKE_FD};
+		d->tap_worker_ports[i] = &d->tap_parts[i];
+	}
 	err = workers_attach(d->nb->workers, &d->tap->bridge_port, d->tap_worker_ports);
 	if (err) {
 		handshake_fail(h, "interface %s cannot be served: %s", name, strerror(-err));

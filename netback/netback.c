@@ -177,9 +177,11 @@ static void pools_destroy(struct netback *nb)
 	rte_mempool_free(nb->pools.pool);
 }
 
-static int port_open_tap(struct netback *nb, struct netback_port *np, const char *name, char *why)
+/* With a queue for each worker, or for each that it is pinned to. */
+static int port_open_tap(struct netback *nb, struct netback_port *np, const char *name, unsigned nr_pins, char *why)
 {
-	int err = tap_open(&(struct tap_options){.name = name}, nb->pools.pool, &np->tap, why, NETBACK_WHY_BYTES);
+	const struct tap_options opt = {.name = name, .nr_queues = nr_pins ? nr_pins : workers_nr(nb->workers)};
+	int err = tap_open(&opt, nb->pools.pool, &np->tap, why, NETBACK_WHY_BYTES);
 
 	if (!err)
 		np->bridge_port = &np->tap->bridge_port;
@@ -208,7 +210,7 @@ static void port_drop(struct netback_port *np)
 /* How a worker learns of packets. */
 static void port_part_init(const struct netback_port *np, unsigned i, struct worker_port *part)
 {
-	part->fd = np->tap ? np->tap->fd : np->port->queue[i].intr_fd;
+	part->fd = np->tap ? np->tap->queue[i].fd : np->port->queue[i].intr_fd;
 	part->wake = np->port && np->port->is_silent ? WORKER_WAKE_NONE : part->fd >= 0 ? WORKER_WAKE_FD : WORKER_WAKE_TIMER;
 }
 
@@ -241,7 +243,7 @@ static int port_add(struct netback *nb, const char *text, char *why)
 
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, ","), is_tap ? text + 4 : text);
 	nr_pins = place_pins(nb, name, pins);
-	err = is_tap ? port_open_tap(nb, np, text + 4, why) : port_open_ethdev(nb, np, text, nr_pins, why);
+	err = is_tap ? port_open_tap(nb, np, text + 4, nr_pins, why) : port_open_ethdev(nb, np, text, nr_pins, why);
 	if (err)
 		return err;
 	err = port_attach(nb, np, pins, nr_pins);

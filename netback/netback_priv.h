@@ -47,8 +47,8 @@ struct device {
 	struct vif_limits limits;      /* as in the store */
 	char linux_bridge[IFNAMSIZ]; /* "": the back end's own */
 	struct tap *tap;           /* when its bridge is Linux's: joined to this vif alone */
-	struct worker_port tap_worker_port;
-	struct worker_port *tap_worker_ports[1];
+	struct worker_port tap_parts[VIF_MAX_QUEUES]; /* a queue in each lane that the vif is in */
+	struct worker_port *tap_worker_ports[VIF_MAX_QUEUES];
 	struct link link;          /* while there is a tap */
 	TAILQ_ENTRY(device) all;
 };

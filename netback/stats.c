@@ -25,9 +25,16 @@ static void print_port(FILE *out, const char *name, const struct bridge_port *p)
 
 static void print_tap(FILE *out, const struct tap *t)
 {
-	fprintf(out, "%s.drop_offload %" PRIu64 "\n", t->name, load_relaxed(&t->stats.drop_offload));
-	fprintf(out, "%s.drop_no_buffer %" PRIu64 "\n", t->name, load_relaxed(&t->stats.drop_no_mbuf));
-	fprintf(out, "%s.drop_refused %" PRIu64 "\n", t->name, load_relaxed(&t->stats.drop_refused));
+	struct tap_stats sum = {0};
+
+	for (unsigned i = 0; i < t->nr_queues; i++) {
+		sum.drop_offload += load_relaxed(&t->queue[i].stats.drop_offload);
+		sum.drop_no_mbuf += load_relaxed(&t->queue[i].stats.drop_no_mbuf);
+		sum.drop_refused += load_relaxed(&t->queue[i].stats.drop_refused);
+	}
+	fprintf(out, "%s.drop_offload %" PRIu64 "\n", t->name, sum.drop_offload);
+	fprintf(out, "%s.drop_no_buffer %" PRIu64 "\n", t->name, sum.drop_no_mbuf);
+	fprintf(out, "%s.drop_refused %" PRIu64 "\n", t->name, sum.drop_refused);
 }
 
 static void print_netback_port(FILE *out, const struct netback_port *np)

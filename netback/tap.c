@@ -48,23 +48,32 @@ static const char *reason(int err)
 	}
 }
 
-static int open_interface(struct tap *t)
+static int open_queue(struct tap *t, unsigned i)
 {
 	unsigned offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 	struct ifreq ifr = request(t->name);
-	int size = sizeof(struct virtio_net_hdr);
+	int size = sizeof(struct virtio_net_hdr), fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
-	t->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (t->fd < 0)
+	t->queue[i].fd = fd;
+	if (fd < 0)
 		return -errno;
 	/* Not one that somebody else made and left. */
-	ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL);
-	if (ioctl(t->fd, TUNSETIFF, &ifr) < 0 || ioctl(t->fd, TUNSETVNETHDRSZ, &size) < 0 ||
-	    ioctl(t->fd, TUNSETOFFLOAD, offloads) < 0)
+	ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (t->nr_queues > 1 ? IFF_MULTI_QUEUE : 0) |
+				(i ? 0 : IFF_TUN_EXCL));
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETVNETHDRSZ, &size) < 0 || ioctl(fd, TUNSETOFFLOAD, offloads) < 0)
 		return -errno;
 	strcpy(t->name, ifr.ifr_name);
-	t->ifindex = (int)if_nametoindex(t->name);
 	return 0;
+}
+
+static int open_interface(struct tap *t)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < t->nr_queues && !err; i++)
+		err = open_queue(t, i);
+	t->ifindex = err ? 0 : (int)if_nametoindex(t->name);
+	return err;
 }
 
 /* One ioctl on whatever socket; 0 or -errno. */
@@ -115,7 +124,7 @@ void tap_set_carrier(struct tap *t, bool is_in)
 {
 	int value = is_in;
 
-	ioctl(t->fd, TUNSETCARRIER, &value);
+	ioctl(t->queue[0].fd, TUNSETCARRIER, &value);
 }
 
 static int plug_in(int sock, const struct tap *t, const char *bridge)
@@ -174,8 +183,9 @@ int tap_open(const struct tap_options *opt, struct rte_mempool *pool, struct tap
 	why[0] = '\0';
 	if (!t)
 		return -ENOMEM;
-	t->fd = -1;
-	t->pool = pool;
+	t->nr_queues = opt->nr_queues ? opt->nr_queues : 1;
+	for (unsigned i = 0; i < t->nr_queues; i++)
+		t->queue[i] = (struct tap_queue){.fd = -1, .pool = pool};
 	if (!opt->name[0] || strlen(opt->name) >= sizeof(t->name) || strchr(opt->name, '/') || strchr(opt->name, '%')) {
 		snprintf(why, why_size, "'%s' is no name for an interface: 1 to %u characters, no / and no %%", opt->name,
 			 IFNAMSIZ - 1);
@@ -187,14 +197,16 @@ int tap_open(const struct tap_options *opt, struct rte_mempool *pool, struct tap
 		err = set_up(t, opt, why, why_size);
 	if (err)
 		goto fail;
-	t->bridge_part = (struct bridge_part){.queue = t, .in = tap_in, .out = tap_out};
 	t->bridge_port = (struct bridge_port){
-		.parts = {&t->bridge_part},
-		.nr_parts = 1,
+		.nr_parts = (uint16_t)t->nr_queues,
 		.max_frame = TAP_MAX_FRAME, /* Linux drops what its MTU does not allow */
 		.caps = OFFLOAD_ALL,
 		.index = BRIDGE_NO_PORT,
 	};
+	for (unsigned k = 0; k < t->nr_queues; k++) {
+		t->bridge_part[k] = (struct bridge_part){.queue = &t->queue[k], .in = tap_in, .out = tap_out};
+		t->bridge_port.parts[k] = &t->bridge_part[k];
+	}
 	*out = t;
 	return 0;
 
@@ -209,8 +221,10 @@ void tap_close(struct tap *t)
 {
 	if (!t)
 		return;
-	rte_pktmbuf_free_bulk(t->part, t->nr_parts);
-	if (t->fd >= 0)
-		close(t->fd); /* the interface goes with it, out of its bridge, too */
+	for (unsigned i = 0; i < t->nr_queues; i++) {
+		rte_pktmbuf_free_bulk(t->queue[i].part, t->queue[i].nr_parts);
+		if (t->queue[i].fd >= 0)
+			close(t->queue[i].fd); /* with the last the interface goes, out of its bridge, too */
+	}
 	free(t);
 }

@@ -1,5 +1,5 @@
 /*
- * netback/tap_io.c - frames from and to a TAP's descriptor, one call each.   [hot]
+ * netback/tap_io.c - frames from and to a descriptor of a TAP, one call each.   [hot]
  *
  * A read fills as many of the standing buffers as the frame needs; only those are replaced. So a 64 KiB frame costs one
  * call, and a small one one buffer.
@@ -19,27 +19,27 @@
 
 #define MAX_IOV 64
 
-static bool parts_refill(struct tap *t)
+static bool parts_refill(struct tap_queue *q)
 {
-	if (likely(t->nr_parts == TAP_MAX_PARTS))
+	if (likely(q->nr_parts == TAP_MAX_PARTS))
 		return true;
-	if (rte_pktmbuf_alloc_bulk(t->pool, &t->part[t->nr_parts], TAP_MAX_PARTS - t->nr_parts) < 0) {
-		count_add(&t->stats.drop_no_mbuf, 1);
+	if (rte_pktmbuf_alloc_bulk(q->pool, &q->part[q->nr_parts], TAP_MAX_PARTS - q->nr_parts) < 0) {
+		count_add(&q->stats.drop_no_mbuf, 1);
 		return false;
 	}
-	t->nr_parts = TAP_MAX_PARTS;
+	q->nr_parts = TAP_MAX_PARTS;
 	return true;
 }
 
 /* The first parts hold bytes bytes: they become a packet. */
-static struct rte_mbuf *packet_of_parts(struct tap *t, uint32_t bytes)
+static struct rte_mbuf *packet_of_parts(struct tap_queue *q, uint32_t bytes)
 {
-	struct rte_mbuf *head = t->part[0], *last = NULL;
+	struct rte_mbuf *head = q->part[0], *last = NULL;
 	unsigned nr = 0;
 
 	head->pkt_len = bytes;
 	do {
-		struct rte_mbuf *m = t->part[nr++];
+		struct rte_mbuf *m = q->part[nr++];
 
 		m->data_len = (uint16_t)RTE_MIN(bytes, (uint32_t)rte_pktmbuf_tailroom(m));
 		bytes -= m->data_len;
@@ -49,9 +49,9 @@ static struct rte_mbuf *packet_of_parts(struct tap *t, uint32_t bytes)
 	} while (bytes);
 	head->nb_segs = (uint16_t)nr;
 	/* From the other end, so that the order of those that stay does not matter. */
-	t->nr_parts -= nr;
-	for (unsigned i = 0; i < nr && i < t->nr_parts; i++)
-		t->part[i] = t->part[TAP_MAX_PARTS - 1 - i];
+	q->nr_parts -= nr;
+	for (unsigned i = 0; i < nr && i < q->nr_parts; i++)
+		q->part[i] = q->part[TAP_MAX_PARTS - 1 - i];
 	return head;
 }
 
@@ -85,7 +85,7 @@ static int marks_from_header(struct rte_mbuf *m, const struct virtio_net_hdr *h)
 }
 
 /* One frame, or NULL: there is none. *is_dropped: there was one, of no use. */
-static struct rte_mbuf *read_frame(struct tap *t, bool *is_dropped)
+static struct rte_mbuf *read_frame(struct tap_queue *q, bool *is_dropped)
 {
 	struct iovec iov[1 + TAP_MAX_PARTS];
 	struct virtio_net_hdr header;
@@ -93,17 +93,17 @@ static struct rte_mbuf *read_frame(struct tap *t, bool *is_dropped)
 	ssize_t n;
 
 	*is_dropped = false;
-	if (!parts_refill(t))
+	if (!parts_refill(q))
 		return NULL;
 	iov[0] = (struct iovec){&header, sizeof(header)};
 	for (unsigned i = 0; i < TAP_MAX_PARTS; i++)
-		iov[1 + i] = (struct iovec){rte_pktmbuf_mtod(t->part[i], void *), rte_pktmbuf_tailroom(t->part[i])};
-	n = readv(t->fd, iov, 1 + TAP_MAX_PARTS);
+		iov[1 + i] = (struct iovec){rte_pktmbuf_mtod(q->part[i], void *), rte_pktmbuf_tailroom(q->part[i])};
+	n = readv(q->fd, iov, 1 + TAP_MAX_PARTS);
 	if (n < (ssize_t)(sizeof(header) + sizeof(struct rte_ether_hdr)))
 		return NULL;
-	m = packet_of_parts(t, (uint32_t)n - (uint32_t)sizeof(header));
+	m = packet_of_parts(q, (uint32_t)n - (uint32_t)sizeof(header));
 	if (unlikely((header.flags | header.gso_type) && marks_from_header(m, &header) < 0)) {
-		count_add(&t->stats.drop_offload, 1);
+		count_add(&q->stats.drop_offload, 1);
 		rte_pktmbuf_free(m);
 		*is_dropped = true;
 		return NULL;
@@ -111,13 +111,13 @@ static struct rte_mbuf *read_frame(struct tap *t, bool *is_dropped)
 	return m;
 }
 
-uint16_t tap_in(void *tap, struct rte_mbuf **pkts, uint16_t n)
+uint16_t tap_in(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint16_t got = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		bool is_dropped;
-		struct rte_mbuf *m = read_frame(tap, &is_dropped);
+		struct rte_mbuf *m = read_frame(queue, &is_dropped);
 
 		if (m)
 			pkts[got++] = m;
@@ -147,7 +147,7 @@ static void header_from_marks(struct virtio_net_hdr *h, const struct rte_mbuf *m
 }
 
 /* False: Linux has no room now. What it does not take for another reason is gone. */
-static bool write_frame(struct tap *t, const struct rte_mbuf *m)
+static bool write_frame(struct tap_queue *q, const struct rte_mbuf *m)
 {
 	struct virtio_net_hdr header;
 	struct iovec iov[MAX_IOV];
@@ -157,19 +157,19 @@ static bool write_frame(struct tap *t, const struct rte_mbuf *m)
 	iov[0] = (struct iovec){&header, sizeof(header)};
 	for (; m && nr < MAX_IOV; m = m->next)
 		iov[nr++] = (struct iovec){rte_pktmbuf_mtod(m, void *), m->data_len};
-	if (likely(!m && writev(t->fd, iov, nr) >= 0))
+	if (likely(!m && writev(q->fd, iov, nr) >= 0))
 		return true;
 	if (!m && errno == EAGAIN)
 		return false;
-	count_add(&t->stats.drop_refused, 1);
+	count_add(&q->stats.drop_refused, 1);
 	return true;
 }
 
-uint16_t tap_out(void *tap, struct rte_mbuf **pkts, uint16_t n)
+uint16_t tap_out(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint16_t sent = 0;
 
-	while (sent < n && write_frame(tap, pkts[sent]))
+	while (sent < n && write_frame(queue, pkts[sent]))
 		sent++;
 	rte_pktmbuf_free_bulk(pkts, sent);
 	return sent;

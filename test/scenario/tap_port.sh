@@ -77,7 +77,7 @@ system_until 5 has_own_net || fail "a namespace for the far end"
 
 # joins PORT: a bridge with tap:near here and PORT, whose interface is called far, over there.
 joins() {
-	system_start sluice-netback --stats-file "$stats" --port tap:near --port "$1" || fail "ports tap:near and $1"
+	system_start sluice-netback --stats-file "$stats" --port tap:near --port "$@" || fail "ports tap:near and $1"
 	ip link set far netns "$far_pid" || fail "far goes to the other namespace"
 	nsenter -t "$far_pid" -n sh -c 'ip link set lo up; ip addr add 10.7.0.2/24 dev far; ip addr add fd07::2/64 dev far nodad; ip link set far up'
 	ip addr add 10.7.0.1/24 dev near && ip addr add fd07::1/64 dev near nodad && ip link set near up || fail "addresses"
@@ -96,6 +96,15 @@ talks "two taps"
 [ $(($(stat_of near.in_bytes) / $(stat_of near.in_packets))) -gt 3000 ] || fail "large frames cross in one piece"
 [ "$(stat_of far.segmented)" -eq 0 ] && [ "$(stat_of near.checksums)" -eq 0 ] || fail "nothing is done between two taps"
 holds "TCP and UDP over IPv4 and IPv6 between two taps, large frames in one piece"
+
+if [ "$(nproc)" -ge 2 ]; then
+	joins tap:far --lcores "$(taskset -cp $$ | python3 -c 'import re, sys
+cpus = [n for a, b in re.findall(r"(\d+)(?:-(\d+))?", sys.stdin.read().split(":")[1]) for n in range(int(a), int(b or a) + 1)]
+print(f"{cpus[0]},{cpus[1]}")')"
+	ip -d link show near | grep -q 'numqueues 2 ' || fail "near has a queue for each packet thread"
+	talks "two taps of two queues"
+	holds "two packet threads serve two taps, each by a queue of its own"
+fi
 
 joins net_tap1,iface=far
 talks "a tap and a plain port"

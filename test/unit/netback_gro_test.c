@@ -122,7 +122,8 @@ static void what_is_joined_is_cut_into_the_same_frames_again(void **state)
 			m[i] = make(&last);
 		}
 		assert_int_equal(gro_burst(m, 12, OFFLOAD_ALL), 1);
-		assert_int_equal(offload_needs(m[0]), flow.is_v6 ? OFFLOAD_CSUM_IPV6 | OFFLOAD_GSO_IPV6 : OFFLOAD_CSUM_IPV4 | OFFLOAD_GSO_IPV4);
+		assert_int_equal(offload_needs(m[0]), flow.is_v6 ? OFFLOAD_CSUM_IPV6 | OFFLOAD_GSO_IPV6
+								 : OFFLOAD_CSUM_IPV4 | OFFLOAD_GSO_IPV4);
 		assert_int_equal(m[0]->tso_segsz, 1448);
 		gso_begin(&g, m[0], vif_box_pool(), vif_box_ext_pool());
 		for (unsigned i = 0; i < 12; i++) {
@@ -189,9 +190,11 @@ static void change(uint8_t *p, const struct change *c, const struct shape *s)
 static void what_does_not_follow_stays_as_it_came(void **state)
 {
 	static const struct change changes[] = {
-		{"another receiver", 0, 4, 0}, {"another sender", 11, 4, 0}, {"other service", 15, 8, 0}, {"no number that follows", 19, 0, 0},
+		{"another receiver", 0, 4, 0}, {"another sender", 11, 4, 0}, {"other service", 15, 8, 0},
+		{"no number that follows", 19, 0, 0},
 		{"a fragment", 20, 0x60, BOTH}, {"other hops", 22, 63, 0}, {"UDP", 23, 17, BOTH}, {"another source", 26, 9, 0},
-		{"another destination", 33, 9, 0}, {"another port", 35, 9, 0}, {"a gap", 41, 9, 0}, {"other acknowledgement", 45, 9, 0}, {"FIN", 47, 0x11, 0},
+		{"another destination", 33, 9, 0}, {"another port", 35, 9, 0}, {"a gap", 41, 9, 0}, {"other acknowledgement", 45, 9, 0},
+		{"FIN", 47, 0x11, 0},
 		{"SYN", 47, 0x12, BOTH}, {"RST", 47, 0x14, 0}, {"URG", 47, 0x30, BOTH}, {"ECE", 47, 0x50, BOTH},
 		{"CWR", 47, 0x90, BOTH}, {"pushed before", 47, 0x18, BOTH}, {"another window", 49, 1, 0},
 		{"another option", 60, 9, 0}, {"a damaged payload", 100, 1, WRONG_SUM},
