@@ -107,7 +107,8 @@ struct blkfront_counters {
 	uint64_t notify_sent;
 	uint64_t notify_suppressed;
 	struct histogram_batch batch;       /* requests that one poll completed */
-	struct histogram read_ns, write_ns; /* from submit until poll found it complete, of one request in PROBE_BURSTS; all but reads are writes */
+	/* From submit until poll found it complete, of one request in PROBE_BURSTS; all but reads are writes. */
+	struct histogram read_ns, write_ns;
 };
 
 struct blkfront_ring {

@@ -39,8 +39,11 @@ static inline void net_pair_init_as(struct net_pair *p, uint32_t slots, uint32_t
 		p->tx_refs[i] = FIRST_TX_REF + i;
 		p->rx_refs[i] = FIRST_RX_REF + i;
 	}
-	p->memory = (struct netfront_ring_memory){net_pair_pages(1), net_pair_pages(1), net_pair_pages(NETFRONT_SLOTS),
-						  net_pair_pages(NETFRONT_SLOTS), p->tx_refs, p->rx_refs, slots, NULL, 1u << CLOCK_TICK_BITS};
+	p->memory = (struct netfront_ring_memory){.tx_ring = net_pair_pages(1), .rx_ring = net_pair_pages(1),
+						  .tx_pages = net_pair_pages(NETFRONT_SLOTS),
+						  .rx_pages = net_pair_pages(NETFRONT_SLOTS), .tx_refs = p->tx_refs,
+						  .rx_refs = p->rx_refs, .nr_slots = slots,
+						  .tick_length = 1u << CLOCK_TICK_BITS};
 	netfront_ring_init(&p->front, &p->memory, tx_can, rx_can);
 	netif_txr_back_init(&p->tx, p->memory.tx_ring, PAGE_BYTES);
 	netif_rxr_back_init(&p->rx, p->memory.rx_ring, PAGE_BYTES);

@@ -2,7 +2,8 @@
 import os
 import sys
 
-FLOORS = {'rings': 0, 'grant': 1, 'hv': 2, 'dpdk': 2, 'netback': 3, 'blkback': 3, 'frontends': 3, 'tools': 4}
+# dpdk is a landing: it knows hv, which does not know it.
+FLOORS = {'rings': 0, 'grant': 1, 'hv': 2, 'dpdk': 2.5, 'netback': 3, 'blkback': 3, 'frontends': 3, 'tools': 4}
 FOLDERS = list(FLOORS) + ['bench', 'test']
 
 
