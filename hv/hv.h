@@ -54,7 +54,10 @@ domid_t hv_domid(const struct hv *hv);
 const char *hv_platform(const struct hv *hv);
 /* false: a map is a hypercall and a change of page tables. A data path then copies in batches, or keeps pages mapped. */
 bool hv_map_is_cheap(const struct hv *hv);
-/* A back end that stops leaves its devices Connected in the store, and the next one takes their rings over (local: in time, hv/orphan.h). */
+/*
+ * A back end that stops leaves its devices Connected in the store, and the next one takes their rings over (local: in time,
+ * hv/orphan.h).
+ */
 bool hv_keeps_devices(const struct hv *hv);
 /* Readable (EOF) when the hypervisor is gone or has destroyed this domain: then only hv_close is left to do. */
 int hv_lost_fd(const struct hv *hv);
