@@ -18,7 +18,7 @@ serve_no_more() {
 	nbd_pid=''
 	rm -f "$socket"
 }
-trap 'serve_no_more; scenario_finish' EXIT
+trap 'status=$?; serve_no_more; (exit $status); scenario_finish' EXIT
 
 mkdir "$system_dir/tree"
 cp -r tools examples LICENSE "$system_dir/tree/"

@@ -9,7 +9,7 @@ scenario_begin sluiced
 [ -e "$SLUICE_BUILD/tools/librte_net_sluice.so" ] || skip "librte_net_sluice.so is not built here"
 # DPDK refuses plugins below a folder that everybody may write to, as /tmp.
 plugin=$(mktemp -d /run/sluice-plugin.XXXXXX)/librte_net_sluice.so
-trap 'rm -rf "${plugin%/*}"; scenario_finish' EXIT
+trap 'status=$?; rm -rf "${plugin%/*}"; (exit $status); scenario_finish' EXIT
 cp "$SLUICE_BUILD/tools/librte_net_sluice.so" "$plugin" || fail "a copy of the plugin"
 
 ovs=$system_dir/ovs
