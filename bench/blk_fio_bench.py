@@ -324,7 +324,7 @@ def measure(args, folders):
 
 def main():
     parser = argparse.ArgumentParser(description='fio on a file, and fio through a vbd on the same file, by turns')
-    parser.add_argument('--seconds', type=float, default=1, help='of a sample')
+    parser.add_argument('--seconds', type=float, default=0.8, help='of a sample')
     parser.add_argument('--rounds', type=int, default=3, help='samples of each figure')
     parser.add_argument('--quick', action='store_true', help='only the figures that have a target')
     parser.add_argument('--dir', default='/var/tmp', help='where the file on a disk goes')
