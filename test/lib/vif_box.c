@@ -117,7 +117,7 @@ unsigned vif_box_in_use(void)
 static int queue_begin(struct vif_box *box, const struct vif_features *features)
 {
 	struct vif_keys keys = {
-		.tx_ring_ref = box->tx_ring_ref, .rx_ring_ref = box->rx_ring_ref, .tx_port = 5, .rx_port = 5};
+		.tx_ring_ref = box->tx_ring_ref, .rx_ring_ref = box->rx_ring_ref, .tx_port = 5, .rx_port = 5, .journal = box->journal};
 	struct vif_pools pools = {pool, ext_pool};
 	const char *what;
 	int err = vif_queue_create((struct hv *)box, 3, &keys, features, &pools, &box->stats, &box->queue, &what);
@@ -127,19 +127,36 @@ static int queue_begin(struct vif_box *box, const struct vif_features *features)
 	return err;
 }
 
-void vif_box_init_features(struct vif_box *box, const struct vif_features *features)
+static void init_front(struct vif_box *box, bool is_shared)
 {
-	vif_box_start_dpdk();
 	memset(box, 0, sizeof(*box));
 	box->event_fd = box->guest_fd = -1;
-	grant_box_init(&box->grants, 1024);
+	grant_box_init_as(&box->grants, 1024, is_shared);
 	netif_txr_front_init(&box->tx, grant_box_page(&box->grants, VIF_BOX_TX_FRAME), PAGE_BYTES);
 	netif_rxr_front_init(&box->rx, grant_box_page(&box->grants, VIF_BOX_RX_FRAME), PAGE_BYTES);
 	box->tx_ring_ref = grant_box_grant(&box->grants, VIF_BOX_TX_FRAME, false);
 	box->rx_ring_ref = grant_box_grant(&box->grants, VIF_BOX_RX_FRAME, false);
 	for (unsigned i = 0; i < VIF_BOX_DATA_FRAMES; i++)
 		box->ref[i] = grant_box_grant(&box->grants, VIF_BOX_FIRST_FRAME + i, false);
+}
+
+void vif_box_init_features(struct vif_box *box, const struct vif_features *features)
+{
+	vif_box_start_dpdk();
+	init_front(box, false);
 	grant_box_must(queue_begin(box, features) == 0);
+}
+
+void vif_box_init_shared(struct vif_box *box)
+{
+	init_front(box, true);
+	box->journal = grant_box_pages(&box->grants, pages_to_bytes(bytes_to_pages(sizeof(*box->journal))));
+}
+
+int vif_box_begin(struct vif_box *box, const struct vif_features *features)
+{
+	vif_box_start_dpdk();
+	return queue_begin(box, features);
 }
 
 void vif_box_init(struct vif_box *box, bool sg)

@@ -24,6 +24,7 @@ struct vif_box {
 	grant_ref_t ref[VIF_BOX_DATA_FRAMES]; /* one writable grant for each data frame */
 	struct vif_stats stats;
 	struct vif_queue *queue;
+	struct journal *journal; /* outlives the queue; NULL: it has one of its own */
 	bool any_fault;
 	uint32_t nr_notify;
 	grant_ref_t tx_ring_ref, rx_ring_ref;
@@ -42,6 +43,9 @@ void vif_box_start_dpdk(void);
 void vif_box_init(struct vif_box *box, bool sg);
 /* With a front end that wishes more than scatter-gather. */
 void vif_box_init_features(struct vif_box *box, const struct vif_features *features);
+/* The front end alone, in memory that is shared with processes that are forked; each may then begin a queue. 0 or -errno. */
+void vif_box_init_shared(struct vif_box *box);
+int vif_box_begin(struct vif_box *box, const struct vif_features *features);
 /* Lets the queue go and makes another one over the same rings, as a back end that starts again does. 0 or -errno. */
 int vif_box_restart(struct vif_box *box, const struct vif_features *features);
 /* For tests with a worker: both directions' events become eventfds. */
