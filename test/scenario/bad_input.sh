@@ -69,6 +69,8 @@ if [ -x "$SLUICE_BUILD/tools/sluice-netback" ]; then
 	refuses_create "bridge nosuch does not exist" "$cfg" "vif=['bridge=nosuch']"
 	expect_nothing_left "of a guest on a bridge that is not there"
 	refuses "no_such_driver0" "$SLUICE_BUILD/tools/sluice-netback" --run-dir "$system_run_dir" --port "no_such_driver0"
+	refuses "no packet thread runs on processor 1" "$SLUICE_BUILD/tools/sluice-netback" --run-dir "$system_run_dir" --lcores 0 --pin vif1.0=1
+	refuses "is not a name and processors" "$SLUICE_BUILD/tools/sluice-netback" --run-dir "$system_run_dir" --pin vif1.0
 fi
 
 # Two writers on one image.
