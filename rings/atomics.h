@@ -44,6 +44,22 @@ static inline void full_fence(void)
 #endif
 }
 
+/* The line will be read soon. Any address will do. */
+static inline void prefetch(const void *p)
+{
+	__builtin_prefetch(p, 0, 3);
+}
+
+/* The line will be written soon: it is fetched for this processor alone, in one go. Any address will do. */
+static inline void prefetch_for_write(const void *p)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("prefetchw %0" ::"m"(*(const char *)p)); /* the compiler's builtin writes one that shares the line */
+#else
+	__builtin_prefetch(p, 1, 3);
+#endif
+}
+
 static inline void cpu_relax(void)
 {
 #if defined(__x86_64__)

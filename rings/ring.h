@@ -84,7 +84,12 @@ static inline void ring_arm(uint32_t *event_sh, uint32_t cons)
 	full_fence(); /* pairs with ring_publish's */
 }
 
-/* Copies one slot to or from the ring; the fence keeps the compiler from fetching a field twice. */
+#define RING_LINE_BYTES 64u /* of a processor's cache */
+
+/*
+ * Copies one slot out of the ring; the fence keeps the compiler from fetching a field twice. (Slots are written field by field: a copy
+ * in words, of a local made field by field, would wait until all stores before it have left the processor.)
+ */
 static inline void ring_copy(void *dst, const void *src, size_t bytes)
 {
 	__builtin_memcpy(dst, src, bytes);
@@ -136,7 +141,7 @@ static inline void ring_copy(void *dst, const void *src, size_t bytes)
 	/* Writes one request; the back half sees it at the next push. Needs a free slot. */                    \
 	RING_FN void name##_front_put(struct name##_front *f, const req_type *req)                              \
 	{                                                                                                       \
-		ring_copy(&f->sh->slot[f->req_prod++ & f->mask].req, req, sizeof(*req));                        \
+		f->sh->slot[f->req_prod++ & f->mask].req = *req;                                                \
 	}                                                                                                       \
 	/* Publishes what was put; true: send the event. */                                                     \
 	RING_FN bool name##_front_push(struct name##_front *f)                                                  \
@@ -157,6 +162,22 @@ static inline void ring_copy(void *dst, const void *src, size_t bytes)
 	RING_FN void name##_front_take(struct name##_front *f, rsp_type *rsp)                                   \
 	{                                                                                                       \
 		ring_copy(rsp, &f->sh->slot[f->rsp_cons++ & f->mask].rsp, sizeof(*rsp));                        \
+	}                                                                                                       \
+	/* Copies the response out that is ahead of the next to be taken, and takes none. */                    \
+	RING_FN void name##_front_look(const struct name##_front *f, uint32_t ahead, rsp_type *rsp)             \
+	{                                                                                                       \
+		ring_copy(rsp, &f->sh->slot[(f->rsp_cons + ahead) & f->mask].rsp, sizeof(*rsp));                \
+	}                                                                                                       \
+	/* Takes n that were looked at. */                                                                      \
+	RING_FN void name##_front_skip(struct name##_front *f, uint32_t n)                                      \
+	{                                                                                                       \
+		f->rsp_cons += n;                                                                               \
+	}                                                                                                       \
+	/* n responses are about to be taken, and requests put into their places. */                            \
+	RING_FN void name##_front_prefetch(const struct name##_front *f, uint32_t n)                            \
+	{                                                                                                       \
+		for (uint32_t i = 0; i < n; i += RING_LINE_BYTES / sizeof(union name##_slot))                   \
+			prefetch_for_write(&f->sh->slot[(f->rsp_cons + i) & f->mask]);                          \
 	}                                                                                                       \
 	/* Before sleep: arms the event; true: there is more already (or an impossible index), do not sleep. */ \
 	RING_FN bool name##_front_final_check(struct name##_front *f)                                           \
@@ -196,10 +217,26 @@ static inline void ring_copy(void *dst, const void *src, size_t bytes)
 	{                                                                                                       \
 		ring_copy(req, &b->sh->slot[b->req_cons++ & b->mask].req, sizeof(*req));                        \
 	}                                                                                                       \
+	/* Copies the request out that is ahead of the next to be taken, and takes none. */                     \
+	RING_FN void name##_back_look(const struct name##_back *b, uint32_t ahead, req_type *req)               \
+	{                                                                                                       \
+		ring_copy(req, &b->sh->slot[(b->req_cons + ahead) & b->mask].req, sizeof(*req));                \
+	}                                                                                                       \
+	/* Takes n that were looked at. */                                                                      \
+	RING_FN void name##_back_skip(struct name##_back *b, uint32_t n)                                        \
+	{                                                                                                       \
+		b->req_cons += n;                                                                               \
+	}                                                                                                       \
+	/* n requests are about to be taken, and responses put into their places. */                            \
+	RING_FN void name##_back_prefetch(const struct name##_back *b, uint32_t n)                              \
+	{                                                                                                       \
+		for (uint32_t i = 0; i < n; i += RING_LINE_BYTES / sizeof(union name##_slot))                   \
+			prefetch_for_write(&b->sh->slot[(b->req_cons + i) & b->mask]);                          \
+	}                                                                                                       \
 	/* Writes one response; the front half sees it at the next push. At most one for each request taken. */ \
 	RING_FN void name##_back_put(struct name##_back *b, const rsp_type *rsp)                                \
 	{                                                                                                       \
-		ring_copy(&b->sh->slot[b->rsp_prod++ & b->mask].rsp, rsp, sizeof(*rsp));                        \
+		b->sh->slot[b->rsp_prod++ & b->mask].rsp = *rsp;                                                \
 	}                                                                                                       \
 	/* Publishes what was put; true: send the event. */                                                     \
 	RING_FN bool name##_back_push(struct name##_back *b)                                                    \

@@ -31,6 +31,7 @@ static void full_fence(void);
 #define store_relaxed(p, v) model_store((p), (v))
 #define store_release(p, v) model_store((p), (v))
 #define compiler_fence() ((void)0)
+#define prefetch_for_write(p) ((void)(p))
 
 #include "rings/ring.h"
 
