@@ -273,8 +273,12 @@ static void start_ctrl(struct netfront *nf)
 	if (!nf->ctrl.port)
 		return;
 	for (unsigned i = 0; i < nf->nr_queues; i++)
-		job.queue[i] = (struct netfront_ctrl_pages){nf->queue[i].tx_refs, nf->queue[i].rx_refs,
-							    nf->queue[i].memory.nr_slots};
+		job.queue[i] = (struct netfront_ctrl_pages){
+			.tx_refs = nf->queue[i].tx_refs,
+			.rx_refs = nf->queue[i].rx_refs,
+			.nr_tx = netfront_ring_tx_pages(nf->queue[i].memory.nr_slots),
+			.nr_rx = nf->queue[i].memory.nr_slots,
+		};
 	if (job.wants_hash && getrandom(job.key, sizeof(job.key), 0) != sizeof(job.key))
 		job.wants_hash = false;
 	netfront_ctrl_start(&nf->ctrl, &job);

@@ -86,29 +86,69 @@ static inline struct rte_mbuf *receive(struct netfront_pmd_queue *q, struct netf
 	return m;
 }
 
+/* Frames of one page and one mbuf, which most are: all looked at and prefetched, then all copied. */
+static uint16_t receive_simple(struct netfront_pmd_queue *q, struct netfront_ring *r, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct netfront_simple frames[NETFRONT_PMD_BURST];
+	unsigned nr = netfront_ring_simple(r, frames, RTE_MIN(n, NETFRONT_PMD_BURST)), i;
+	uint64_t bytes = 0;
+
+	if (!nr || rte_pktmbuf_alloc_bulk(q->pool, pkts, nr))
+		return 0;
+	for (i = 0; i < nr && likely(frames[i].len <= rte_pktmbuf_tailroom(pkts[i])); i++) {
+		struct rte_mbuf *m = pkts[i];
+
+		if (i + 1 < nr)
+			for (uint32_t at = RING_LINE_BYTES; at < frames[i + 1].len; at += RING_LINE_BYTES)
+				prefetch(frames[i + 1].data_sh + at);
+		copy_frame(rte_pktmbuf_mtod(m, void *), frames[i].data_sh, frames[i].len);
+		m->data_len = frames[i].len;
+		m->pkt_len = frames[i].len;
+		m->port = q->port_id;
+		if (unlikely(frames[i].flags))
+			set_offloads(m, &(struct netfront_meta){.flags = frames[i].flags});
+		bytes += frames[i].len;
+	}
+	if (unlikely(i < nr))
+		rte_pktmbuf_free_bulk(pkts + i, nr - i);
+	netfront_ring_took(r, i, bytes);
+	return (uint16_t)i;
+}
+
+/* The next frame, whatever it is like; 0: there is no whole one, or no buffer for it. */
+static uint16_t receive_one(struct netfront_pmd_queue *q, struct netfront_ring *r, struct rte_mbuf **pkt)
+{
+	const struct netfront_frame *f = netfront_ring_next(r);
+
+	if (!f)
+		return 0;
+	*pkt = receive(q, r, f);
+	if (likely(*pkt)) {
+		netfront_ring_done(r);
+		return 1;
+	}
+	q->no_mbuf++;
+	netfront_ring_no_room(r);
+	return 0;
+}
+
 uint16_t netfront_pmd_rx(void *rxq, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netfront_pmd_queue *q = rxq;
-	const struct netfront_frame *f;
 	struct netfront_ring *r;
 	uint16_t got = 0;
 
 	if (!turnstile_enter(&q->turnstile))
 		return 0;
 	r = &q->queue->ring;
-	while (got < n && (f = netfront_ring_next(r))) {
-		struct rte_mbuf *m = receive(q, r, f);
+	netfront_ring_look(r);
+	while (got < n && netfront_ring_known(r)) {
+		uint16_t some = receive_simple(q, r, pkts + got, n - got);
 
-		if (unlikely(!m)) {
-			q->no_mbuf++;
-			netfront_ring_no_room(r);
-			continue;
-		}
-		netfront_ring_done(r);
-		pkts[got++] = m;
+		got += some ? some : receive_one(q, r, pkts + got);
 	}
 	netfront_ring_count_rx(r, got);
-	if (netfront_ring_post(r))
+	if (netfront_ring_must_post(r) && netfront_ring_post(r))
 		hv_notify(q->queue->hv, q->queue->rx_port);
 	turnstile_leave(&q->turnstile);
 	return got;
@@ -142,22 +182,51 @@ static inline bool transmit(struct netfront_ring *r, struct rte_mbuf *m)
 	return netfront_ring_put(r, pieces, m->pkt_len, &meta);
 }
 
+/* One segment, short, nothing to be done by others. */
+static inline bool is_short(const struct rte_mbuf *m)
+{
+	return m->nb_segs == 1 && m->data_len >= NETFRONT_MIN_FRAME && m->data_len <= NETFRONT_SHORT &&
+	       !(m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG));
+}
+
+/* As many as are short. */
+static uint16_t transmit_short(struct netfront_ring *r, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct netfront_short frames[NETFRONT_PMD_BURST];
+	unsigned i;
+
+	for (i = 0; i < RTE_MIN(n, NETFRONT_PMD_BURST) && likely(is_short(pkts[i])); i++)
+		frames[i] = (struct netfront_short){rte_pktmbuf_mtod(pkts[i], void *), pkts[i]->data_len};
+	return (uint16_t)netfront_ring_put_short(r, frames, i);
+}
+
 uint16_t netfront_pmd_tx(void *txq, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netfront_pmd_queue *q = txq;
 	struct netfront_ring *r;
-	uint16_t sent = 0;
+	uint16_t sent = 0, nr_short = 0;
 
 	if (!turnstile_enter(&q->turnstile))
 		return 0;
 	r = &q->queue->ring;
-	netfront_ring_reclaim(r);
-	while (sent < n && transmit(r, pkts[sent]))
-		sent++;
+	while (sent < n) {
+		bool are_short = is_short(pkts[sent]);
+		uint16_t some = are_short ? transmit_short(r, pkts + sent, n - sent) : transmit(r, pkts[sent]);
+
+		if (!some)
+			break;
+		sent += some;
+		nr_short += are_short ? some : 0;
+	}
 	if (netfront_ring_push(r))
 		hv_notify(q->queue->hv, q->queue->tx_port);
+	if (nr_short)
+		netfront_ring_prefetch_short(r, RTE_MIN(n, r->nr_tx_free));
 	turnstile_leave(&q->turnstile);
-	rte_pktmbuf_free_bulk(pkts, sent);
+	if (q->fast_free && nr_short == sent && sent)
+		rte_mempool_put_bulk(pkts[0]->pool, (void **)pkts, sent);
+	else
+		rte_pktmbuf_free_bulk(pkts, sent);
 	return sent;
 }
 

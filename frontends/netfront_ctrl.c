@@ -35,30 +35,42 @@ static void take_staging_room(struct netfront_ctrl *c, uint32_t room)
 	c->staging_room = room;
 }
 
-/* As many of the queue's pages as the back end keeps: tx first, they are read for every packet. */
-static bool ask_staging(struct netfront_ctrl *c, uint32_t data[3])
+/* As many of nr pages as the back end still has room for. */
+static bool ask_staging(struct netfront_ctrl *c, uint32_t data[3], const grant_ref_t refs[], unsigned nr, uint16_t flags)
 {
-	const struct netfront_ctrl_pages *q = &c->job.queue[c->queue];
 	struct xen_netif_gref *list = c->arg_page;
-	uint32_t n = 0, max = c->staging_room < LIST_ENTRIES ? c->staging_room : LIST_ENTRIES;
 
-	for (unsigned i = 0; i < q->nr && n < max; i++)
-		list[n++] = (struct xen_netif_gref){.ref = q->tx_refs[i], .flags = XEN_NETIF_CTRLF_GREF_readonly};
-	for (unsigned i = 0; i < q->nr && n < max; i++)
-		list[n++] = (struct xen_netif_gref){.ref = q->rx_refs[i]};
+	if (nr > LIST_ENTRIES)
+		nr = LIST_ENTRIES;
+	if (nr > c->staging_room)
+		nr = c->staging_room;
+	for (unsigned i = 0; i < nr; i++)
+		list[i] = (struct xen_netif_gref){.ref = refs[i], .flags = flags};
 	data[0] = c->queue;
 	data[1] = c->arg_ref;
-	data[2] = n;
-	return n != 0;
+	data[2] = c->staging_asked = nr;
+	return nr != 0;
+}
+
+static bool ask_staging_tx(struct netfront_ctrl *c, uint32_t data[3])
+{
+	const struct netfront_ctrl_pages *q = &c->job.queue[c->queue];
+
+	return ask_staging(c, data, q->tx_refs, q->nr_tx, XEN_NETIF_CTRLF_GREF_readonly);
+}
+
+static bool ask_staging_rx(struct netfront_ctrl *c, uint32_t data[3])
+{
+	const struct netfront_ctrl_pages *q = &c->job.queue[c->queue];
+
+	return ask_staging(c, data, q->rx_refs, q->nr_rx, 0);
 }
 
 static void take_staging(struct netfront_ctrl *c, uint32_t data)
 {
-	const struct netfront_ctrl_pages *q = &c->job.queue[c->queue];
-	uint32_t all = 2 * q->nr;
-
 	(void)data;
-	c->staged_pages += c->staging_room < all ? c->staging_room : all;
+	c->staged_pages += c->staging_asked;
+	c->staging_room -= c->staging_asked;
 }
 
 /* ---- hashing ----------------------------------------------------------------------------------------------------------- */
@@ -119,7 +131,8 @@ static void take_hash(struct netfront_ctrl *c, uint32_t data)
 
 static const struct step steps[] = {
 	{STAGING, true, XEN_NETIF_CTRL_TYPE_GET_GREF_MAPPING_SIZE, ask_staging_room, take_staging_room},
-	{STAGING, true, XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING, ask_staging, take_staging},
+	{STAGING, true, XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING, ask_staging_tx, take_staging},
+	{STAGING, true, XEN_NETIF_CTRL_TYPE_ADD_GREF_MAPPING, ask_staging_rx, take_staging},
 	{HASHING, false, XEN_NETIF_CTRL_TYPE_SET_HASH_ALGORITHM, ask_toeplitz, NULL},
 	{HASHING, false, XEN_NETIF_CTRL_TYPE_GET_HASH_FLAGS, ask_hash_types, take_hash_types},
 	{HASHING, false, XEN_NETIF_CTRL_TYPE_SET_HASH_KEY, ask_key, NULL},
@@ -170,7 +183,7 @@ static void ask(struct netfront_ctrl *c)
 			continue;
 		}
 		if (!steps[c->step].ask(c, req.data)) {
-			skip_group(c);
+			advance(c);
 			continue;
 		}
 		c->type = req.type;

@@ -24,7 +24,7 @@
 struct netfront_ctrl_pages {
 	const grant_ref_t *tx_refs; /* the back end only reads them */
 	const grant_ref_t *rx_refs;
-	unsigned nr; /* of each */
+	unsigned nr_tx, nr_rx; /* each fits a list page */
 };
 
 struct netfront_ctrl_job {
@@ -48,7 +48,8 @@ struct netfront_ctrl {
 	bool is_out;    /* a request waits for its answer */
 	uint16_t id;    /* of that request */
 	uint16_t type;
-	uint32_t staging_room;   /* entries the back end keeps for the queue at hand */
+	uint32_t staging_room;   /* entries the back end still has for the queue at hand */
+	uint32_t staging_asked;  /* of the request that is out */
 	uint32_t staged_pages;   /* in all queues */
 	uint32_t hash_types;     /* the back end can calculate */
 	bool is_hash_on;

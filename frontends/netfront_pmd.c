@@ -344,7 +344,7 @@ static int pmd_infos(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->max_mac_addrs = 1;
 	info->rx_offload_capa = RX_OFFLOADS;
 	info->flow_type_rss_offloads = RSS_TYPES;
-	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	if (can & NETFRONT_CSUM4 && can & NETFRONT_CSUM6)
 		info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
 	if (can & NETFRONT_GSO4 && can & NETFRONT_GSO6)
@@ -421,7 +421,10 @@ static int pmd_tx_setup(struct rte_eth_dev *dev, uint16_t i, uint16_t nr_desc, u
 	struct netfront_port *p = port_of(dev);
 
 	dev->data->tx_queues[i] = p->tx[i] = new_queue(dev, NULL);
-	return p->tx[i] ? 0 : -ENOMEM;
+	if (!p->tx[i])
+		return -ENOMEM;
+	p->tx[i]->fast_free = ((const struct rte_eth_conf *)dev->data->dev_conf)->txmode.offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	return 0;
 }
 
 /* The device is stopped: the turnstile is closed, and nobody else knows the queue. */

@@ -16,12 +16,14 @@
 #include "frontends/netfront_queue.h"
 
 #define NETFRONT_PMD_SPARES 64u
+#define NETFRONT_PMD_BURST 32u /* frames looked at before the first is copied */
 
 struct netfront_pmd_queue {
 	struct netfront_queue *queue; /* set before the turnstile opens */
 	struct rte_mempool *pool;     /* rx */
 	uint16_t port_id;
 	uint16_t nr_spare;
+	bool fast_free;  /* tx: all mbufs are of one pool, and nobody else's */
 	uint64_t no_mbuf; /* frames lost because the pool was empty */
 	struct turnstile turnstile;   /* open while the queue is shared with a back end */
 	struct rte_mbuf *spare[NETFRONT_PMD_SPARES];

@@ -16,7 +16,7 @@ static void unshare_all(struct netfront_queue *q)
 {
 	unshare(q->hv, &q->memory.tx_ring, 1, &q->tx_ring_ref);
 	unshare(q->hv, &q->memory.rx_ring, 1, &q->rx_ring_ref);
-	unshare(q->hv, &q->memory.tx_pages, q->memory.nr_slots, q->tx_refs);
+	unshare(q->hv, &q->memory.tx_pages, netfront_ring_tx_pages(q->memory.nr_slots), q->tx_refs);
 	unshare(q->hv, &q->memory.rx_pages, q->memory.nr_slots, q->rx_refs);
 }
 
@@ -30,7 +30,7 @@ static int share_all(struct netfront_queue *q, domid_t peer, unsigned slots)
 	if (!rc)
 		rc = hv_share(q->hv, peer, 1, false, &q->rx_ring_ref, &m->rx_ring);
 	if (!rc)
-		rc = hv_share(q->hv, peer, slots, true, q->tx_refs, &m->tx_pages);
+		rc = hv_share(q->hv, peer, netfront_ring_tx_pages(slots), true, q->tx_refs, &m->tx_pages);
 	if (!rc)
 		rc = hv_share(q->hv, peer, slots, false, q->rx_refs, &m->rx_pages);
 	if (rc < 0)

@@ -1,8 +1,9 @@
 /*
  * frontends/netfront_queue.h - one queue of a netfront: the pages it shares and its event channels, around its rings.
  *
- * Pages are 2 + 2 x slots: two rings, and one for each slot and direction. Where shared pages are scarce (a Linux domain's
- * gntalloc hands out 1,024 in all) a queue that cannot have what it asks for takes half, down to NETFRONT_MIN_SLOTS.
+ * Pages are 2 + 2 x slots and some: two rings, one for each slot and direction, and those for short frames. Where shared pages are
+ * scarce (a Linux domain's gntalloc hands out 1,024 in all) a queue that cannot have what it asks for takes half, down to
+ * NETFRONT_MIN_SLOTS.
  *
  * Owns     pages, grants and event channels from open to close.
  * Runs in  open, close: the bus's thread. The ring: the one thread that uses the queue.
@@ -24,7 +25,7 @@ struct netfront_queue {
 	struct netfront_ring_memory memory;
 	grant_ref_t tx_ring_ref;
 	grant_ref_t rx_ring_ref;
-	grant_ref_t tx_refs[NETFRONT_SLOTS];
+	grant_ref_t tx_refs[NETFRONT_MAX_TX_PAGES];
 	grant_ref_t rx_refs[NETFRONT_SLOTS];
 	struct netfront_ring ring;
 };

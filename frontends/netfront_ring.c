@@ -16,10 +16,6 @@
  */
 #include "frontends/netfront_ring.h"
 
-/* Small frames start at different cache lines of their pages, so that a burst does not fight for one cache set. */
-#define COLOUR_BYTES 2048u
-#define COLOUR_LINES 32u
-
 /* How exact the time of an answer must be known. */
 #define LOOK_NS 100000u
 
@@ -49,11 +45,12 @@ void netfront_ring_init(struct netfront_ring *r, const struct netfront_ring_memo
 	r->max_frame = tx_can & NETFRONT_SG ? NETFRONT_MAX_FRAME : PAGE_BYTES;
 	r->nr_slots = m->nr_slots;
 	r->tx_pages = m->tx_pages;
+	r->short_pages = r->tx_pages + pages_to_bytes(r->nr_slots);
 	r->rx_pages_sh = m->rx_pages;
-	memcpy(r->tx_refs, m->tx_refs, r->nr_slots * sizeof(r->tx_refs[0]));
+	memcpy(r->tx_refs, m->tx_refs, netfront_ring_tx_pages(r->nr_slots) * sizeof(r->tx_refs[0]));
 	memcpy(r->rx_refs, m->rx_refs, r->nr_slots * sizeof(r->rx_refs[0]));
 	for (unsigned i = 0; i < r->nr_slots; i++)
-		r->tx_free[i] = (uint16_t)(r->nr_slots - 1 - i);
+		r->tx_free[i] = (uint16_t)i;
 	r->nr_tx_free = r->nr_slots;
 	r->count = m->counters ? m->counters : &r->own_count;
 	r->packets_pushed = r->count->tx_packets;
@@ -63,26 +60,17 @@ void netfront_ring_init(struct netfront_ring *r, const struct netfront_ring_memo
 
 /* ---- tx ------------------------------------------------------------------------------------------------------------ */
 
-static void take_tx(struct netfront_ring *r)
+/* One that says more than that a request was done. */
+static void take_odd_tx(struct netfront_ring *r, const struct netif_tx_response *rsp)
 {
-	struct netif_tx_response rsp;
-
-	netif_txr_front_take(&r->tx, &rsp);
-	if (rsp.status == NETIF_RSP_NULL) { /* for an entry of extra info; such an answer has no id */
+	if (rsp->status == NETIF_RSP_NULL) { /* for an entry of extra info; such an answer has no id */
 		if (!r->tx_extras_out)
 			break_ring(r, "an empty tx response without extra info before it");
 		else
 			r->tx_extras_out--;
 		return;
 	}
-	if (rsp.id >= r->nr_slots || !r->tx_out[rsp.id]) {
-		break_ring(r, "a tx response for a request that is not outstanding");
-		return;
-	}
-	r->tx_out[rsp.id] = false;
-	r->tx_free[r->nr_tx_free++] = rsp.id;
-	if (rsp.status != NETIF_RSP_OKAY)
-		r->count->tx_errors++;
+	break_ring(r, "a tx response for a request that is not outstanding");
 }
 
 /* A front end looks for answers when it has something to send: when it has not looked for long, nobody knows when they came. */
@@ -101,14 +89,86 @@ static __attribute__((noinline)) void look_at_probe(struct netfront_ring *r)
 unsigned netfront_ring_reclaim(struct netfront_ring *r)
 {
 	int pending = r->broken ? 0 : netif_txr_front_pending(&r->tx);
+	unsigned at = r->tx_free_at + r->nr_tx_free, first = at;
 
 	if (pending < 0)
 		break_ring(r, "more tx responses than there were requests");
-	while (pending-- > 0 && !r->broken)
-		take_tx(r);
+	else
+		netif_txr_front_prefetch(&r->tx, (uint32_t)pending);
+	for (int i = 0; i < pending && !r->broken; i++) {
+		struct netif_tx_response rsp;
+
+		netif_txr_front_take(&r->tx, &rsp);
+		if (rsp.status == NETIF_RSP_NULL || rsp.id >= r->nr_slots || !r->tx_out[rsp.id]) {
+			take_odd_tx(r, &rsp);
+			continue;
+		}
+		r->tx_out[rsp.id] = false;
+		r->tx_free[at++ % NETFRONT_SLOTS] = rsp.id;
+		if (rsp.status != NETIF_RSP_OKAY)
+			r->count->tx_errors++;
+	}
+	r->nr_tx_free += at - first;
 	if (r->probe.since)
 		look_at_probe(r);
 	return r->nr_slots - r->nr_tx_free;
+}
+
+/* The next slot. There is a free one. */
+static uint16_t take_slot(struct netfront_ring *r)
+{
+	uint16_t id = r->tx_free[r->tx_free_at++ % NETFRONT_SLOTS];
+
+	r->nr_tx_free--;
+	r->tx_out[id] = true;
+	return id;
+}
+
+/* How many frames of one slot may be put now. Each look at the responses' index takes a line from the other processor. */
+static unsigned slot_room(struct netfront_ring *r, unsigned wanted)
+{
+	unsigned entries = netif_txr_front_free(&r->tx);
+
+	if (r->nr_tx_free < wanted || entries < wanted) {
+		netfront_ring_reclaim(r);
+		entries = netif_txr_front_free(&r->tx);
+	}
+	if (r->broken)
+		return 0;
+	return r->nr_tx_free < entries ? r->nr_tx_free : entries;
+}
+
+unsigned netfront_ring_put_short(struct netfront_ring *r, const struct netfront_short frames[], unsigned n)
+{
+	unsigned room = slot_room(r, n), at = r->tx_free_at;
+	struct netif_txr_front tx = r->tx; /* ours alone: in registers, whatever the copies below may alias */
+	uint8_t *pages = r->short_pages;
+	const grant_ref_t *refs = &r->tx_refs[r->nr_slots];
+	uint64_t bytes = 0;
+
+	if (n > room) {
+		n = room;
+		r->count->tx_ring_full++;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		uint16_t id = r->tx_free[at++ % NETFRONT_SLOTS];
+
+		copy_frame(pages + (size_t)id * NETFRONT_SHORT, frames[i].data, frames[i].len);
+		netif_txr_front_put(&tx, &(struct netif_tx_request){
+						 .gref = refs[id / NETFRONT_SHORT_IN_PAGE],
+						 .offset = (uint16_t)(id % NETFRONT_SHORT_IN_PAGE * NETFRONT_SHORT),
+						 .id = id,
+						 .size = (uint16_t)frames[i].len,
+					 });
+		r->tx_out[id] = true;
+		bytes += frames[i].len;
+	}
+	r->tx = tx;
+	r->tx_free_at = at;
+	r->nr_tx_free -= n;
+	r->count->tx_packets += n;
+	r->count->tx_bytes += bytes;
+	return n;
 }
 
 /* Pieces are read one after the other; a piece may lie in several slots, and a slot take several pieces. */
@@ -118,7 +178,7 @@ static void fill_page(uint8_t *to, uint32_t bytes, const struct iovec **piece, s
 		size_t left = (*piece)->iov_len - *done;
 		size_t now = left < bytes ? left : bytes;
 
-		memcpy(to, (const uint8_t *)(*piece)->iov_base + *done, now);
+		copy_frame(to, (const uint8_t *)(*piece)->iov_base + *done, (uint32_t)now);
 		to += now;
 		bytes -= (uint32_t)now;
 		*done += now;
@@ -164,17 +224,18 @@ static void put_chain(struct netfront_ring *r, const struct iovec *piece, uint32
 	size_t done = 0;
 
 	do {
-		uint16_t id = r->tx_free[--r->nr_tx_free];
-		uint32_t offset = piece && left <= COLOUR_BYTES ? (id % COLOUR_LINES) * 64u : 0;
+		uint16_t id = take_slot(r);
+		const uint8_t *next = r->tx_pages + pages_to_bytes(r->tx_free[(r->tx_free_at + 1) % NETFRONT_SLOTS]);
 		uint32_t bytes = left < PAGE_BYTES ? left : PAGE_BYTES;
-		struct netif_tx_request req = {.gref = r->tx_refs[id], .offset = (uint16_t)offset, .id = id};
+		struct netif_tx_request req = {.gref = r->tx_refs[id], .id = id, .size = (uint16_t)size};
 
+		prefetch_for_write(next);
+		prefetch_for_write(next + RING_LINE_BYTES);
+		prefetch_for_write(next + 2 * RING_LINE_BYTES);
 		if (piece)
-			fill_page(r->tx_pages + pages_to_bytes(id) + offset, bytes, &piece, &done);
+			fill_page(r->tx_pages + pages_to_bytes(id), bytes, &piece, &done);
 		left -= bytes;
-		req.size = (uint16_t)size;
 		req.flags = flags | (left ? NETTXF_more_data : 0);
-		r->tx_out[id] = true;
 		netif_txr_front_put(&r->tx, &req);
 		if (flags & NETTXF_extra_info)
 			put_gso(r, meta);
@@ -204,6 +265,12 @@ static bool is_acceptable(struct netfront_ring *r, uint32_t bytes, const struct 
 	return true;
 }
 
+/* A short frame from one piece. */
+static bool is_short(const struct iovec pieces[], uint32_t bytes, const struct netfront_meta *meta)
+{
+	return bytes <= NETFRONT_SHORT && pieces[0].iov_len == bytes && (!meta || !(meta->gso_size || meta->flags));
+}
+
 bool netfront_ring_put(struct netfront_ring *r, const struct iovec pieces[], uint32_t bytes, const struct netfront_meta *meta)
 {
 	unsigned pages = (unsigned)bytes_to_pages(bytes);
@@ -213,10 +280,12 @@ bool netfront_ring_put(struct netfront_ring *r, const struct iovec pieces[], uin
 	if (!is_acceptable(r, bytes, meta))
 		return true;
 	/* An entry of extra info needs no page, but room in the ring. */
-	if (pages > r->nr_tx_free || pages + 1 > netif_txr_front_free(&r->tx) + !(meta && meta->gso_size)) {
+	if (slot_room(r, pages + 1) < pages + (meta && meta->gso_size)) {
 		r->count->tx_ring_full++;
 		return false;
 	}
+	if (is_short(pieces, bytes, meta))
+		return netfront_ring_put_short(r, &(struct netfront_short){pieces[0].iov_base, bytes}, 1) == 1;
 	put_chain(r, pieces, bytes, meta);
 	r->count->tx_packets++;
 	r->count->tx_bytes += bytes;
@@ -230,7 +299,7 @@ unsigned netfront_ring_reserve(struct netfront_ring *r, struct iovec pieces[NETF
 	if (r->broken || pages > r->nr_tx_free || pages + 1 > netif_txr_front_free(&r->tx))
 		return 0;
 	for (unsigned i = 0; i < pages; i++)
-		pieces[i] = (struct iovec){r->tx_pages + pages_to_bytes(r->tx_free[r->nr_tx_free - 1 - i]), PAGE_BYTES};
+		pieces[i] = (struct iovec){r->tx_pages + pages_to_bytes(r->tx_free[(r->tx_free_at + i) % NETFRONT_SLOTS]), PAGE_BYTES};
 	return pages;
 }
 
@@ -250,9 +319,8 @@ bool netfront_ring_mcast(struct netfront_ring *r, const uint8_t mac[6], bool add
 
 	if (r->broken || !(r->tx_can & NETFRONT_MCAST) || !r->nr_tx_free || netif_txr_front_free(&r->tx) < 2)
 		return false;
-	req.id = r->tx_free[--r->nr_tx_free];
+	req.id = take_slot(r);
 	req.gref = r->tx_refs[req.id];
-	r->tx_out[req.id] = true;
 	netif_txr_front_put(&r->tx, &req);
 	memcpy(extra.u.mcast.addr, mac, 6);
 	__builtin_memcpy(&raw, &extra, sizeof(extra));
@@ -409,14 +477,59 @@ void netfront_ring_no_room(struct netfront_ring *r)
 	forget_frame(r);
 }
 
-const struct netfront_frame *netfront_ring_next(struct netfront_ring *r)
+void netfront_ring_look(struct netfront_ring *r)
 {
-	if (r->rx_pending == 0 && !r->broken)
-		r->rx_pending = netif_rxr_front_pending(&r->rx);
+	if (r->rx_pending || r->broken)
+		return;
+	r->rx_pending = netif_rxr_front_pending(&r->rx);
 	if (r->rx_pending < 0) {
 		r->rx_pending = 0;
 		break_ring(r, "more rx responses than there were requests");
 	}
+	netif_rxr_front_prefetch(&r->rx, (uint32_t)r->rx_pending);
+}
+
+/* Everything about it that does not belong to a simple frame is left to take_rx. */
+static bool look_at_simple(const struct netfront_ring *r, unsigned ahead, struct netfront_simple *f)
+{
+	uint16_t slot = (uint16_t)((r->rx.rsp_cons + ahead) & (r->nr_slots - 1));
+	struct netif_rx_response rsp;
+
+	netif_rxr_front_look(&r->rx, ahead, &rsp);
+	if (rsp.id != slot || rsp.flags & (NETRXF_extra_info | NETRXF_more_data) || rsp.status < (int)NETFRONT_MIN_FRAME ||
+	    (uint32_t)rsp.offset + (uint32_t)rsp.status > PAGE_BYTES)
+		return false;
+	f->data_sh = r->rx_pages_sh + pages_to_bytes(slot) + rsp.offset;
+	f->len = (uint16_t)rsp.status;
+	f->flags = (uint8_t)((rsp.flags & NETRXF_csum_blank ? NETFRONT_CSUM_BLANK : 0) |
+			     (rsp.flags & NETRXF_data_validated ? NETFRONT_CSUM_VALID : 0));
+	return true;
+}
+
+unsigned netfront_ring_simple(struct netfront_ring *r, struct netfront_simple frames[], unsigned n)
+{
+	unsigned i;
+
+	if (r->broken || r->is_in_extras || r->fault || r->frame.nr_fragments)
+		return 0;
+	for (i = 0; i < n && i < (unsigned)r->rx_pending && look_at_simple(r, i, &frames[i]); i++)
+		prefetch(frames[i].data_sh);
+	return i;
+}
+
+void netfront_ring_took(struct netfront_ring *r, unsigned n, uint64_t bytes)
+{
+	netif_rxr_front_skip(&r->rx, n);
+	r->rx_pending -= (int)n;
+	r->rx_done = r->rx.rsp_cons;
+	r->count->rx_slots += n;
+	r->count->rx_packets += n;
+	r->count->rx_bytes += bytes;
+}
+
+const struct netfront_frame *netfront_ring_next(struct netfront_ring *r)
+{
+	netfront_ring_look(r);
 	while (r->rx_pending > 0 && !r->broken) {
 		bool is_complete = r->is_in_extras ? take_extra(r) : take_rx(r);
 
@@ -446,7 +559,7 @@ void netfront_ring_copy(struct netfront_ring *r, void *to, uint32_t bytes)
 		uint32_t left = f->len - r->copied_bytes;
 		uint32_t now = left < bytes ? left : bytes;
 
-		memcpy(to, r->rx_pages_sh + pages_to_bytes(f->slot) + f->offset + r->copied_bytes, now);
+		copy_frame(to, r->rx_pages_sh + pages_to_bytes(f->slot) + f->offset + r->copied_bytes, now);
 		to = (uint8_t *)to + now;
 		bytes -= now;
 		r->copied_bytes += now;

@@ -25,6 +25,7 @@
 
 #include "hv/histogram.h"
 #include "hv/probe.h"
+#include "rings/copy_frame.h"
 #include "rings/netif.h"
 
 #define NETFRONT_SLOTS 256u    /* entries of either ring: one page */
@@ -32,6 +33,10 @@
 #define NETFRONT_MIN_FRAME 14u /* an Ethernet header */
 #define NETFRONT_MAX_FRAME XEN_NETIF_MAX_TX_SIZE
 #define NETFRONT_MAX_CHAIN XEN_NETIF_NR_SLOTS_MIN
+/* Frames up to here lie side by side in pages of their own: a burst of them is a few neighbouring lines, not one of each page. */
+#define NETFRONT_SHORT COPY_FRAME_SHORT
+#define NETFRONT_SHORT_IN_PAGE (PAGE_BYTES / NETFRONT_SHORT)
+#define NETFRONT_MAX_TX_PAGES (NETFRONT_SLOTS + NETFRONT_SLOTS / NETFRONT_SHORT_IN_PAGE)
 /* The longest frame that a back end can send: a burst whose buffers have so much room loses none. */
 #define NETFRONT_MAX_RX_FRAME (NETFRONT_MAX_CHAIN * PAGE_BYTES)
 
@@ -106,22 +111,31 @@ struct netfront_frame {
 	struct netfront_fragment fragment[NETFRONT_MAX_CHAIN];
 };
 
+/* A received frame that lies in one page and has nothing with it: most have not. */
+struct netfront_simple {
+	const uint8_t *data_sh;
+	uint16_t len;
+	uint8_t flags; /* enum netfront_flag */
+};
+
 struct netfront_ring {
 	struct netif_txr_front tx;
-	struct netif_rxr_front rx;
 	const char *broken; /* why the back end can no longer be dealt with, or NULL */
 	uint32_t tx_can;    /* what the back end takes */
 	uint32_t rx_can;    /* what it was told that we take */
 	uint32_t max_frame;
 	uint32_t nr_slots; /* pages each way, a power of two */
 
-	uint8_t *tx_pages; /* the back end only reads them */
+	uint8_t *tx_pages;    /* the back end only reads them: one for each slot, */
+	uint8_t *short_pages; /* and behind them NETFRONT_SHORT bytes for each */
 	unsigned nr_tx_free;
+	unsigned tx_free_at;    /* the first of tx_free[] */
 	unsigned tx_extras_out; /* ring entries of extra info that are not answered yet: they have no page */
-	uint16_t tx_free[NETFRONT_SLOTS]; /* a stack: the page used last is the warmest */
+	uint16_t tx_free[NETFRONT_SLOTS]; /* a queue: the next to be used are known, and can be prefetched */
 	bool tx_out[NETFRONT_SLOTS];      /* with the back end */
-	grant_ref_t tx_refs[NETFRONT_SLOTS];
+	grant_ref_t tx_refs[NETFRONT_MAX_TX_PAGES];
 
+	struct netif_rxr_front rx __attribute__((aligned(RING_LINE_BYTES))); /* rx may be another thread's than tx */
 	uint8_t *rx_pages_sh;
 	int rx_pending;   /* responses known to be there */
 	uint32_t rx_done; /* responses up to here are delivered or dropped: their pages may be posted again */
@@ -141,7 +155,7 @@ struct netfront_ring {
 	struct netfront_counters own_count;
 };
 
-/* What a connection stands on; all of it stays the caller's, pages zeroed, nr_slots of each kind. */
+/* What a connection stands on; all of it stays the caller's, pages zeroed, netfront_ring_tx_pages and nr_slots of them. */
 struct netfront_ring_memory {
 	void *tx_ring; /* one page */
 	void *rx_ring; /* one page */
@@ -153,6 +167,12 @@ struct netfront_ring_memory {
 	struct netfront_counters *counters; /* counted on from what they are; NULL: the ring's own, from zero */
 	uint64_t tick_length;               /* clock_tick_length; 0: nothing is timed */
 };
+
+/* The tx pages of so many slots. */
+static inline uint32_t netfront_ring_tx_pages(uint32_t nr_slots)
+{
+	return nr_slots + nr_slots / NETFRONT_SHORT_IN_PAGE;
+}
 
 /*
  * Resets the rings and posts all rx pages. tx_can: what the back end takes; rx_can: what it has been told to send; both of
@@ -172,7 +192,7 @@ unsigned netfront_ring_rx(struct netfront_ring *r, struct netfront_packet pkts[]
 
 /*
  * One frame of bytes bytes, gathered from pieces, into tx pages; meta may be NULL. Not yet pushed. False: the ring is full,
- * or broken. Reclaim before.
+ * or broken.
  */
 bool netfront_ring_put(struct netfront_ring *r, const struct iovec pieces[], uint32_t bytes, const struct netfront_meta *meta);
 /*
@@ -186,6 +206,35 @@ bool netfront_ring_mcast(struct netfront_ring *r, const uint8_t mac[6], bool add
 /* Publishes what was put; true: send the event. */
 bool netfront_ring_push(struct netfront_ring *r);
 
+/* A frame of NETFRONT_MIN_FRAME to NETFRONT_SHORT bytes that asks for nothing. */
+struct netfront_short {
+	const void *data;
+	uint32_t len;
+};
+
+/* Puts short frames, as many as there is room for; looks for responses only when there is too little. Returns how many. */
+unsigned netfront_ring_put_short(struct netfront_ring *r, const struct netfront_short frames[], unsigned n);
+
+/* Those that will be put next. */
+static inline void netfront_ring_prefetch_short(const struct netfront_ring *r, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		prefetch_for_write(r->short_pages + (size_t)r->tx_free[(r->tx_free_at + i) % NETFRONT_SLOTS] * NETFRONT_SHORT);
+}
+
+/* Looks for responses when all is taken that was known of. */
+void netfront_ring_look(struct netfront_ring *r);
+/* So many responses are there to be taken; more may have come. */
+static inline unsigned netfront_ring_known(const struct netfront_ring *r)
+{
+	return r->broken ? 0 : (unsigned)r->rx_pending;
+}
+/*
+ * The next frames, at most n, among the responses known of, as long as they are simple; 0: netfront_ring_next takes what comes next.
+ * They stay where they are until netfront_ring_took says how many of them were copied out.
+ */
+unsigned netfront_ring_simple(struct netfront_ring *r, struct netfront_simple frames[], unsigned n);
+void netfront_ring_took(struct netfront_ring *r, unsigned n, uint64_t bytes);
 /* The next whole frame, until done is called; NULL: there is none. */
 const struct netfront_frame *netfront_ring_next(struct netfront_ring *r);
 /* Copies that frame's next bytes out; no more than it has. */
@@ -209,6 +258,11 @@ static inline void netfront_ring_count_rx(struct netfront_ring *r, unsigned fram
 }
 /* Posts every page that is ours again; true: send the event. */
 bool netfront_ring_post(struct netfront_ring *r);
+/* Is it time to? While more frames are there, pages are posted by the quarter. */
+static inline bool netfront_ring_must_post(const struct netfront_ring *r)
+{
+	return r->rx_pending == 0 || r->rx_done + r->nr_slots - r->rx.req_prod >= r->nr_slots / 4;
+}
 
 /* Asks for an event at the next rx response; true: there is one already, or the ring is broken. */
 bool netfront_ring_arm_rx(struct netfront_ring *r);

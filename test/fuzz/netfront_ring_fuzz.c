@@ -101,9 +101,11 @@ static void check_account(const struct netfront_ring *r)
 	if (r->tx_extras_out + out > NETFRONT_SLOTS)
 		abort();
 	for (unsigned i = 0; i < r->nr_tx_free; i++) {
-		if (r->tx_free[i] >= r->nr_slots || seen[r->tx_free[i]] || r->tx_out[r->tx_free[i]])
+		uint16_t id = r->tx_free[(r->tx_free_at + i) % NETFRONT_SLOTS];
+
+		if (id >= r->nr_slots || seen[id] || r->tx_out[id])
 			abort();
-		seen[r->tx_free[i]] = true;
+		seen[id] = true;
 	}
 }
 

@@ -18,7 +18,7 @@ struct net_pair {
 	struct netif_txr_back tx;
 	struct netif_rxr_back rx;
 	struct netfront_ring_memory memory;
-	grant_ref_t tx_refs[NETFRONT_SLOTS];
+	grant_ref_t tx_refs[NETFRONT_MAX_TX_PAGES];
 	grant_ref_t rx_refs[NETFRONT_SLOTS];
 };
 
@@ -35,12 +35,12 @@ static inline void *net_pair_pages(unsigned nr)
 /* slots: pages each way; tx_can and rx_can: enum netfront_ability of the two ends. */
 static inline void net_pair_init_as(struct net_pair *p, uint32_t slots, uint32_t tx_can, uint32_t rx_can)
 {
-	for (unsigned i = 0; i < NETFRONT_SLOTS; i++) {
+	for (unsigned i = 0; i < NETFRONT_MAX_TX_PAGES; i++)
 		p->tx_refs[i] = FIRST_TX_REF + i;
+	for (unsigned i = 0; i < NETFRONT_SLOTS; i++)
 		p->rx_refs[i] = FIRST_RX_REF + i;
-	}
 	p->memory = (struct netfront_ring_memory){.tx_ring = net_pair_pages(1), .rx_ring = net_pair_pages(1),
-						  .tx_pages = net_pair_pages(NETFRONT_SLOTS),
+						  .tx_pages = net_pair_pages(NETFRONT_MAX_TX_PAGES),
 						  .rx_pages = net_pair_pages(NETFRONT_SLOTS), .tx_refs = p->tx_refs,
 						  .rx_refs = p->rx_refs, .nr_slots = slots,
 						  .tick_length = 1u << CLOCK_TICK_BITS};
