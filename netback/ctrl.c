@@ -13,8 +13,6 @@
 
 #define LIST_ENTRIES (PAGE_BYTES / sizeof(struct xen_netif_gref))
 
-_Static_assert(LIST_ENTRIES == STAGE_MAX, "a list page fills the table");
-
 /* In force for the packets of the next round. */
 struct change {
 	struct ctrl *ctrl;

@@ -7,7 +7,7 @@
  * Buckets in a row, a few looked at for each reference: whoever chooses references that collide is refused, not slow.
  *
  * Owns     nothing of the hypervisor: the caller maps and unmaps.
- * Runs in  the worker; changes while it stands still (workers_run).
+ * Runs in  the worker, changes too (worker_run).
  * Spec     xen/io/netif.h, "Static Grants".
  */
 #ifndef SLUICE_NETBACK_STAGE_H
@@ -17,8 +17,8 @@
 
 #include "rings/types.h"
 
-#define STAGE_MAX 512u /* entries of a queue: as many as a list page holds */
-#define STAGE_BUCKETS 1024u
+#define STAGE_MAX 1024u /* entries of a queue */
+#define STAGE_BUCKETS 2048u
 #define STAGE_PROBES 16u
 
 struct stage_entry {

@@ -176,6 +176,8 @@ int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, 
 	err = rings_begin(q, features);
 	if (err)
 		goto unmap_rx;
+	q->tx.seen = q->tx.ring.req_cons;
+	q->rx.seen = q->rx.ring.req_cons;
 	*what = "event-channel";
 	err = events_bind(q, domid, keys);
 	if (err)

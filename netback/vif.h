@@ -30,6 +30,7 @@
 
 #define VIF_RING_SLOTS 256    /* of both rings: one page each */
 #define VIF_TX_BURST 64       /* packets looked at in one call; of large ones, slots: whoever gets the first begins */
+#define VIF_SIMPLE_BURST 32   /* and in the short way through it, each direction */
 #define VIF_TX_COPY_BYTES 256 /* packets up to here are copied, longer ones mapped */
 #define VIF_TX_HEADER_BYTES 128
 #define VIF_OPS 256      /* copies or maps in one batch */
@@ -119,6 +120,7 @@ struct vif_tx {
 	struct netif_txr_back ring;
 	struct probe probe;
 	uint32_t taken_at, taken_end; /* of the journal's taken[], as the ring counts */
+	uint32_t seen; /* requests known to be published, as the ring's own index */
 	bool is_skipping;             /* the rest of a packet that was too long is being refused */
 	uint16_t nr_free, nr_done;
 	struct rte_ring *done; /* slots freed in other threads */
@@ -133,6 +135,7 @@ struct vif_tx {
 struct vif_rx {
 	struct netif_rxr_back ring;
 	struct probe probe;
+	uint32_t seen; /* as in struct vif_tx */
 	struct grant_copy_op copy[VIF_OPS];
 	uint16_t copy_packet[VIF_OPS]; /* where a copy's packet begins in the journal's rsp[] */
 	uint16_t held_at, nr_held;     /* of held[] */
@@ -261,8 +264,8 @@ static inline void vif_tend(struct vif_queue *q)
 	vif_tx_finish(q);
 }
 /*
- * Before anybody moves packets of the queue. any_fault becomes true when the queue fails, stalls, or goes on. lcore: whose
- * thread alone moves them, and gets its slots back without the ring of done slots; or VIF_LCORE_NONE.
+ * Before anybody moves packets of the queue. any_fault becomes true when the queue fails, stalls, or goes on. lcore: whose thread alone does, and gets
+ * its slots back without the ring of done slots; or VIF_LCORE_NONE.
  */
 void vif_attach(struct vif_queue *q, bool *any_fault, uint32_t lcore);
 /* Nobody moves packets of the queue any more: they come back through the ring of done slots alone. */

@@ -1,7 +1,7 @@
 /*
  * test/fuzz/netback_tx_fuzz.c - any tx requests, 12 bytes each, as they lie in the ring.
  *
- * The first byte says how many a push shows.
+ * The first byte says how many a push shows, whether long packets are mapped, and whether pages are staged.
  *
  * Whatever they say, each slot is answered once, nothing leaks, and a packet is as long as its chain said.
  */
@@ -106,6 +106,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fill_page(vif_box_page(&box, i));
 	shown = 1 + data[0] % VIF_RING_SLOTS;
 	box.queue->map_large = data[0] < 128;
+	if (data[0] & 1)
+		vif_box_stage(&box, VIF_BOX_DATA_FRAMES / 2);
 	for (const uint8_t *p = data + 1; p + REQ_BYTES <= data + size && !box.queue->fault; p += REQ_BYTES) {
 		struct netif_tx_request req;
 

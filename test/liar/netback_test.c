@@ -10,6 +10,14 @@
 #define MORE NETTXF_more_data
 
 static struct vif_box box;
+static unsigned nr_staged; /* pages: with them, packets of one slot take the short way */
+
+static void begin(bool sg)
+{
+	vif_box_init(&box, sg);
+	if (nr_staged)
+		vif_box_stage(&box, nr_staged);
+}
 
 /* Bursts until the ring has nothing more to give; returns packets. Bounded by what a ring can hold. */
 static unsigned drain(void)
@@ -120,7 +128,7 @@ static void a_packet_that_lies_is_answered_with_errors_and_the_next_passes(void 
 	};
 	grant_ref_t other, no_frame;
 
-	vif_box_init(&box, true);
+	begin(true);
 	grant_box_must(grant_table_alloc(box.grants.table, &other) == 0);
 	grant_table_permit(box.grants.table, other, 7, VIF_BOX_FIRST_FRAME, false);
 	no_frame = grant_box_grant(&box.grants, 1u << 30, false);
@@ -152,7 +160,7 @@ static void a_chain_without_end_is_refused_slot_by_slot_and_ends_where_it_ends(v
 {
 	unsigned nr, bad, total = 0;
 
-	vif_box_init(&box, true);
+	begin(true);
 	for (unsigned round = 0; round < 4; round++) {
 		for (unsigned i = 0; i < VIF_RING_SLOTS; i++)
 			vif_box_put(&box, box.ref[0], 0, 100, MORE, (uint16_t)i);
@@ -188,7 +196,7 @@ static void a_producer_index_from_nowhere_kills_the_vif(void **state)
 		struct rte_mbuf *m = vif_box_packet(100, 2000, 0);
 		uint32_t before_tx, before_rx;
 
-		vif_box_init(&box, true);
+		begin(true);
 		if (cases[i].is_rx)
 			store_relaxed(&box.rx.sh->head.req_prod, cases[i].prod);
 		else
@@ -217,7 +225,7 @@ static void a_producer_index_from_nowhere_kills_the_vif(void **state)
 
 static void extra_info_without_end_kills_the_vif(void **state)
 {
-	vif_box_init(&box, true);
+	begin(true);
 	vif_box_put(&box, box.ref[0], 0, 100, NETTXF_extra_info, 0);
 	for (unsigned i = 0; i < 8; i++)
 		vif_box_put(&box, XEN_NETIF_EXTRA_TYPE_GSO | XEN_NETIF_EXTRA_FLAG_MORE << 8, 0, 0, 0, 0);
@@ -229,18 +237,23 @@ static void extra_info_without_end_kills_the_vif(void **state)
 
 static void an_unanswered_request_is_not_taken_twice(void **state)
 {
-	struct rte_mbuf *m[2];
+	struct rte_mbuf *m[VIF_RING_SLOTS + 2] = {NULL};
+	unsigned nr;
 
 	/* A full ring of mapped packets is out; the front end overruns it with requests that it may not have. */
-	vif_box_init(&box, true);
+	begin(true);
 	for (unsigned i = 0; i < VIF_RING_SLOTS; i++)
 		vif_box_put(&box, box.ref[i % VIF_BOX_DATA_FRAMES], 0, 1500, 0, 7); /* one id for all: theirs to sort out */
 	netif_txr_front_push(&box.tx);
 	assert_int_equal(vif_tx_burst(box.queue, m, 2), 2);
 	store_relaxed(&box.tx.sh->head.req_prod, VIF_RING_SLOTS + 1);
-	assert_int_equal(vif_tx_burst(box.queue, m, 0), 0);
+	/* Seen at the next look at the index: when what was known of is taken. */
+	for (unsigned i = 2; i < VIF_RING_SLOTS && !box.queue->fault; i += nr)
+		nr = vif_tx_burst(box.queue, &m[i], 2);
+	vif_tx_burst(box.queue, &m[VIF_RING_SLOTS], 2);
 	assert_int_equal(box.queue->fault, VIF_FAULT_TX_RING);
-	rte_pktmbuf_free_bulk(m, 2);
+	for (unsigned i = 0; i < VIF_RING_SLOTS + 2; i++)
+		rte_pktmbuf_free(m[i]);
 	vif_box_finish(&box);
 }
 
@@ -248,7 +261,7 @@ static void the_same_id_in_every_slot_harms_nobody(void **state)
 {
 	unsigned nr;
 
-	vif_box_init(&box, true);
+	begin(true);
 	for (unsigned round = 0; round < 3; round++) {
 		for (unsigned i = 0; i < VIF_RING_SLOTS; i++)
 			vif_box_put(&box, box.ref[i % 3], 0, 1500, 0, UINT16_MAX);
@@ -264,7 +277,7 @@ static void rx_buffers_that_cannot_be_written_are_answered_with_errors(void **st
 {
 	grant_ref_t readonly, refs[4];
 
-	vif_box_init(&box, true);
+	begin(true);
 	readonly = grant_box_grant(&box.grants, VIF_BOX_FIRST_FRAME, true);
 	refs[0] = readonly;
 	refs[1] = BOX_ENTRIES - 1;
@@ -327,7 +340,7 @@ static void changing_everything_while_it_is_read_harms_nobody_else(void **state)
 	uint32_t seed = 12345;
 	struct rte_mbuf *m[VIF_TX_BURST];
 
-	vif_box_init(&box, true);
+	begin(true);
 	liar_start(&liar, scribble, &box);
 	for (unsigned round = 0; round < 2000 || !liar_has_told(&liar, 100000); round++) {
 		unsigned room = netif_txr_front_free(&box.tx);
@@ -357,6 +370,7 @@ static void changing_everything_while_it_is_read_harms_nobody_else(void **state)
 			box.queue->tx.is_skipping = false;
 			netif_txr_front_init(&box.tx, box.tx.sh, PAGE_BYTES);
 			netif_txr_back_init(&box.queue->tx.ring, box.queue->tx_area, PAGE_BYTES);
+			box.queue->tx.seen = 0;
 			continue;
 		}
 		for (int n = netif_txr_front_pending(&box.tx); n > 0; n--) {
@@ -385,5 +399,8 @@ int main(void)
 		cmocka_unit_test(changing_everything_while_it_is_read_harms_nobody_else),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("mapped packet by packet", tests, NULL, NULL);
+
+	nr_staged = VIF_BOX_DATA_FRAMES / 2;
+	return failed + cmocka_run_group_tests_name("half of the pages staged", tests, NULL, NULL);
 }

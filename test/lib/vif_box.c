@@ -39,16 +39,18 @@ struct stack {
 
 static int stack_alloc(struct rte_mempool *mp)
 {
-	mp->pool_data = calloc(1, sizeof(struct stack));
-	if (!mp->pool_data)
-		return -ENOMEM;
-	pthread_mutex_init(&((struct stack *)mp->pool_data)->lock, NULL);
-	return 0;
+	static struct stack stacks[2]; /* as many pools as there are, for as long as the test runs */
+	static unsigned nr;
+
+	if (nr == RTE_DIM(stacks))
+		return -ENOSPC;
+	mp->pool_data = &stacks[nr++];
+	return pthread_mutex_init(&((struct stack *)mp->pool_data)->lock, NULL);
 }
 
 static void stack_free(struct rte_mempool *mp)
 {
-	free(mp->pool_data);
+	mp->pool_data = NULL;
 }
 
 static int stack_enqueue(struct rte_mempool *mp, void *const *buffers, unsigned n)
@@ -162,6 +164,20 @@ int vif_box_begin(struct vif_box *box, const struct vif_features *features)
 void vif_box_init(struct vif_box *box, bool sg)
 {
 	vif_box_init_features(box, &(struct vif_features){.sg = sg});
+}
+
+void vif_box_stage(struct vif_box *box, unsigned nr)
+{
+	box->queue->stage = calloc(1, sizeof(*box->queue->stage));
+	grant_box_must(box->queue->stage != NULL);
+	for (unsigned i = 0; i < nr; i++) {
+		struct hv_map_op op = {.ref = box->ref[i]};
+		struct stage_entry added;
+
+		grant_box_must(hv_peer_map(box->queue->peer, &op, 1) == 0);
+		added = (struct stage_entry){.page = op.page, .ref = op.ref, .handle = op.handle};
+		grant_box_must(stage_add(box->queue->stage, &added) == 0);
+	}
 }
 
 int vif_box_restart(struct vif_box *box, const struct vif_features *features)

@@ -46,6 +46,8 @@ void vif_box_init_features(struct vif_box *box, const struct vif_features *featu
 /* The front end alone, in memory that is shared with processes that are forked; each may then begin a queue. 0 or -errno. */
 void vif_box_init_shared(struct vif_box *box);
 int vif_box_begin(struct vif_box *box, const struct vif_features *features);
+/* Keeps the first nr data frames' grants mapped for the queue, as the control ring would. */
+void vif_box_stage(struct vif_box *box, unsigned nr);
 /* Lets the queue go and makes another one over the same rings, as a back end that starts again does. 0 or -errno. */
 int vif_box_restart(struct vif_box *box, const struct vif_features *features);
 /* For tests with a worker: both directions' events become eventfds. */
