@@ -79,7 +79,8 @@ static void counters_show(struct capture *c)
 		eventfd_write(c->wake_fd, 1);
 }
 
-static void capture_packets(struct capture *c, struct bridge_lane *lane, const struct capture_record *rec, struct rte_mbuf **pkts, uint16_t n)
+static void capture_packets(struct capture *c, struct bridge_lane *lane, const struct capture_record *rec,
+			    struct rte_mbuf **pkts, uint16_t n)
 {
 	for (uint16_t i = 0; i < n && c->left; i++) {
 		c->seen++;
@@ -101,7 +102,8 @@ static inline void capture_lock(struct capture *c)
 		cpu_relax();
 }
 
-void capture_burst(struct capture *list, struct bridge_lane *lane, unsigned direction, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+void capture_burst(struct capture *list, struct bridge_lane *lane, unsigned direction, uint16_t queue, struct rte_mbuf **pkts,
+		   uint16_t n)
 {
 	struct capture_record rec = {.tsc = rte_rdtsc(), .queue = queue, .direction = (uint16_t)direction};
 

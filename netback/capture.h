@@ -9,7 +9,7 @@
  * A vif has a list of captures; with none it costs the look at one pointer for each burst. A packet that finds no room in the ring or no
  * buffer is dropped from the capture and counted; the packet itself is never held up.
  *
- * Owns     nothing: captures are the control thread's (capture_server.h), which changes the list in the worker's thread.
+ * Owns     nothing: captures are the control thread's (capture_server.h), which changes the list while all workers stand still.
  * Trusts   no byte of a packet. Pages that the guest still shares may change between filter and copy.
  * Runs in  the queue's worker. The one lock of the data path is here, and nobody takes it unless somebody looks on.
  */

@@ -7,7 +7,7 @@
  * Buckets in a row, a few looked at for each reference: whoever chooses references that collide is refused, not slow.
  *
  * Owns     nothing of the hypervisor: the caller maps and unmaps.
- * Runs in  the worker, changes too (worker_run).
+ * Runs in  the worker; changes while it stands still (workers_run).
  * Spec     xen/io/netif.h, "Static Grants".
  */
 #ifndef SLUICE_NETBACK_STAGE_H

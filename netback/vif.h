@@ -264,8 +264,8 @@ static inline void vif_tend(struct vif_queue *q)
 	vif_tx_finish(q);
 }
 /*
- * Before anybody moves packets of the queue. any_fault becomes true when the queue fails, stalls, or goes on. lcore: whose thread alone does, and gets
- * its slots back without the ring of done slots; or VIF_LCORE_NONE.
+ * Before anybody moves packets of the queue. any_fault becomes true when the queue fails, stalls, or goes on. lcore: whose
+ * thread alone moves them, and gets its slots back without the ring of done slots; or VIF_LCORE_NONE.
  */
 void vif_attach(struct vif_queue *q, bool *any_fault, uint32_t lcore);
 /* Nobody moves packets of the queue any more: they come back through the ring of done slots alone. */

@@ -1,5 +1,5 @@
 /*
- * netback/vif_port.h - a connected vif as a port of the bridge: its queues behind burst functions, a part for each lane that has some.   [hot]
+ * netback/vif_port.h - a connected vif as a port of the bridge: a part for each lane that has queues of it.   [hot]
  *
  *      in     the part's queues in turn, each as far as there is room
  *      out    one queue for each flow (steer.h); the bridge asks which lane has it

@@ -445,9 +445,9 @@ static void memory_cannot_be_shrunk_under_a_mapper(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
 		assert_int_equal(fstat(fds[i], &st), 0);
-		assert_int_equal(ftruncate(fds[i], st.st_size - 4096), -1);
+		assert_int_equal(ftruncate(fds[i], st.st_size - st.st_blksize), -1);
 		assert_int_equal(errno, EPERM);
-		assert_int_equal(ftruncate(fds[i], st.st_size + 4096), -1);
+		assert_int_equal(ftruncate(fds[i], st.st_size + st.st_blksize), -1);
 		assert_int_equal(fcntl(fds[i], F_ADD_SEALS, F_SEAL_WRITE), -1);
 	}
 }
