@@ -140,7 +140,7 @@ serve_iperf
 iperf "TCP in jumbo frames, four streams" -P 4 -c 10.9.0.2
 system_stop iperf3
 end_tap 2
-[ "$(figure 2 net_staging_pages)" = 1024 ] || fail "the back end keeps $(figure 2 net_staging_pages) pages mapped, of two queues"
+[ "$(figure 2 net_staging_pages)" -ge 1024 ] || fail "the back end keeps $(figure 2 net_staging_pages) pages mapped, of two queues"
 [ "$(figure 2 net_hash)" = 1 ] || fail "the back end does not hash"
 holds "all pages of two queues were staging grants, and frames were spread by their hash"
 
