@@ -76,13 +76,13 @@ def our_sample(lab, direction, size, seconds):
 
 
 def crosswise(size):
-    """One process is both guests: each port sends to the other, and counts what comes."""
-    return app('flowgen', size) + [f'--eth-peer={n},{MACS[1 - n]}' for n in (0, 1)]
+    """One process is both guests: each answers the other's packets, addresses swapped. As many are under way as no ring overflows with."""
+    return app('macswap', size) + ['--port-topology=loop'] + [f'--eth-peer={n},{MACS[1 - n]}' for n in (0, 1)]
 
 
 def both_ways(guest, seconds):
     guest.wait_link(2)
-    guest.do('start')
+    guest.do('start tx_first 4')
     return guest.received(seconds)
 
 
