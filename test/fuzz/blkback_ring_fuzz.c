@@ -40,11 +40,12 @@ static bool lies_in(const struct iovec *v, const void *start, size_t bytes)
 static void check_piece(const struct iovec *v)
 {
 	const uint8_t *first = blk_box_data(&now->box, 0), *last = blk_box_data(&now->box, BLK_BOX_DATA_FRAMES - 1) + PAGE_BYTES;
+	enum pages_mode mode = now->io.pages.mode;
+	bool is_ours = now->io.buffers && lies_in(v, now->io.buffers, now->io.buffer_bytes);
+	bool is_theirs = lies_in(v, first, (size_t)(last - first));
 
-	if (now->io.buffers)
-		must(lies_in(v, now->io.buffers, now->io.buffer_bytes));
-	else
-		must(lies_in(v, first, (size_t)(last - first)));
+	/* Pages that should be kept are copied where there is no room to map them. */
+	must(mode == PAGES_COPY ? is_ours : mode == PAGES_MAP ? is_theirs : is_ours || is_theirs);
 	must((uintptr_t)v->iov_base % BLKIF_SECTOR_BYTES == 0 && v->iov_len % BLKIF_SECTOR_BYTES == 0 && v->iov_len > 0);
 }
 
