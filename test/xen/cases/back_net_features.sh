@@ -75,7 +75,9 @@ ip link set tap0 mtu 9000
 capture_start tap0
 check_ping nets 10.9.0.1 8900 10
 capture_stop
-[ "$(grep -c 'length 8928' "$RIG_KEEP/capture.txt")" -ge 16 ] || fail "the pings were not whole: $(head -n 4 "$RIG_KEEP/capture.txt")"
+# The capture may begin late under emulation; what it saw says how long a frame is.
+[ "$(grep -c 'length 8928' "$RIG_KEEP/capture.txt")" -ge 2 ] && ! grep -q 'flags \[+\]' "$RIG_KEEP/capture.txt" ||
+	fail "the pings were not whole: $(head -n 4 "$RIG_KEEP/capture.txt")"
 feature "MTU of 9000" "pings of 8900 bytes in one frame each way"
 check_tcp nets 10.9.0.30 1
 slots=$(($(counter tx_slots) - slots)) frames=$(($(counter tx_packets) - frames))
