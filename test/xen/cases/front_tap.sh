@@ -123,7 +123,8 @@ tap --mtu 9000
 capture_start "$vif"
 ping -q -c 10 -i 0.05 -s 8900 10.9.0.7 >/dev/null
 capture_stop
-[ "$(grep -c 'length 8928' "$RIG_KEEP/capture.txt")" -ge 16 ] || fail "the pings were not whole: $(head -n 4 "$RIG_KEEP/capture.txt")"
+[ "$(grep -c 'length 8928' "$RIG_KEEP/capture.txt")" -ge 2 ] && ! grep -q 'flags \[+\]' "$RIG_KEEP/capture.txt" ||
+	fail "the pings were not whole: $(head -n 4 "$RIG_KEEP/capture.txt")"
 feature "MTU of 9000" "pings of 8900 bytes in one frame each way"
 feature "scatter-gather" "such a frame has three pages"
 end_tap
