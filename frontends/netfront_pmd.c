@@ -7,21 +7,17 @@
  * The device stays when its back end goes: the link is down, bursts move nothing, until the next one has connected.
  *
  * Owns     the netfront, and a reference to the domain it is in.
- * Trusts   dpdk/ethdev_abi.h as far as ethdev_abi_is_known has checked it.
+ * Trusts   dpdk/ethdev_abi.h as far as dpdk/ethdev.h says.
  * Runs in  the program's control thread; what touches the bus in the bus's thread.
  * Fails    -errno, with a sentence in DPDK's log.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include <rte_cycles.h>
-#include <rte_kvargs.h>
 #include <rte_log.h>
 #include <rte_malloc.h>
 
-#include "dpdk/ethdev_abi.h"
-#include "dpdk/xstats.h"
+#include "dpdk/ethdev.h"
 #include "frontends/net_guest.h"
 #include "frontends/netfront_mcast.h"
 #include "frontends/netfront_pmd.h"
@@ -36,23 +32,22 @@
 RTE_LOG_REGISTER(netfront_log, pmd.net.netfront, NOTICE);
 #define LOG(level, ...) rte_log(RTE_LOG_##level, netfront_log, __VA_ARGS__)
 
-/* Its dev_private: DPDK frees it with the port. */
+/* Its dev_private. */
 struct netfront_port {
+	struct ethdev ethdev;
 	struct net_guest *guest;
 	struct netfront *nf; /* NULL: not connected since the last attempt */
 	unsigned devid;
 	struct netfront_options options;
-	struct rte_ether_addr mac;
 	bool is_started; /* the bus's thread's */
 	bool takes_all, takes_all_mcast; /* promiscuous, allmulticast: what the program wants to see */
 	bool has_long_list;              /* more addresses than a back end keeps */
 	struct netfront_mcast mcast, sent_mcast; /* that it listens to; what the back end knows of them */
 	uint16_t nr_rx, nr_tx;
-	struct xstats xstats; /* of nf's counters */
 	struct netfront_pmd_queue *rx[NETFRONT_MAX_QUEUES], *tx[NETFRONT_MAX_QUEUES];
 };
 
-static struct netfront_port *port_of(struct rte_eth_dev *dev)
+static struct netfront_port *port_of(const struct rte_eth_dev *dev)
 {
 	return dev->data->dev_private;
 }
@@ -120,7 +115,7 @@ static int disconnect(struct frontbus *bus, void *arg)
 	net_guest_remove(p->guest, p->nf);
 	netfront_destroy(p->nf);
 	p->nf = NULL;
-	xstats_forget(&p->xstats);
+	xstats_forget(&p->ethdev.xstats);
 	return 0;
 }
 
@@ -262,28 +257,19 @@ static int pmd_stop(struct rte_eth_dev *dev)
 	return net_guest_run(port_of(dev)->guest, stop, port_of(dev));
 }
 
-static int pmd_close(struct rte_eth_dev *dev)
+static void pmd_close(struct rte_eth_dev *dev)
 {
 	struct netfront_port *p = port_of(dev);
 
-	dev->data->mac_addrs = NULL; /* part of dev_private */
-	if (!p->guest)
-		return 0;
 	net_guest_run(p->guest, disconnect, p);
 	net_guest_put(p->guest);
-	p->guest = NULL;
-	xstats_finish(&p->xstats);
-	return 0;
 }
 
-static int pmd_link_update(struct rte_eth_dev *dev, int wait)
+static bool pmd_is_up(const struct rte_eth_dev *dev)
 {
-	struct netfront_port *p = port_of(dev);
-	bool is_up = p->nf && load_relaxed(&p->nf->is_connected) && load_relaxed(&p->nf->has_carrier);
+	const struct netfront_port *p = port_of(dev);
 
-	(void)wait;
-	dev->data->dev_link.link_status = is_up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
-	return 0;
+	return p->nf && load_relaxed(&p->nf->is_connected) && load_relaxed(&p->nf->has_carrier);
 }
 
 /* Of unicast frames a vif gets what the back end sends it, whatever the program says; multicast frames can be chosen. */
@@ -354,22 +340,33 @@ static int pmd_infos(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	return 0;
 }
 
+static struct ethdev_counters pmd_counters(const struct rte_eth_dev *dev)
+{
+	const struct netfront *nf = port_of(dev)->nf;
+
+	return nf ? (struct ethdev_counters){nf->counters, nf->nr_counters, nf->nr_counters} : (struct ethdev_counters){0};
+}
+
+static void pmd_count(struct rte_eth_stats *stats, unsigned i, const void *queue)
+{
+	const struct netfront_counters *c = queue;
+
+	stats->ipackets += stats->q_ipackets[i] = c->rx_packets;
+	stats->ibytes += stats->q_ibytes[i] = c->rx_bytes;
+	stats->opackets += stats->q_opackets[i] = c->tx_packets;
+	stats->obytes += stats->q_obytes[i] = c->tx_bytes;
+	stats->ierrors += c->rx_drop_error + c->rx_drop_bounds + c->rx_drop_chain + c->rx_drop_extra;
+	stats->oerrors += c->tx_errors + c->tx_drop_size + c->tx_drop_offload;
+}
+
+/* What the rings have counted, and frames that found no mbuf. */
 static int pmd_stats(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 {
 	struct netfront_port *p = port_of(dev);
 
-	for (unsigned i = 0; p->nf && i < p->nf->nr_counters; i++) {
-		const struct netfront_counters *c = xstats_queue(&p->xstats, p->nf->counters, i);
-
-		stats->ipackets += stats->q_ipackets[i] = c->rx_packets;
-		stats->ibytes += stats->q_ibytes[i] = c->rx_bytes;
-		stats->opackets += stats->q_opackets[i] = c->tx_packets;
-		stats->obytes += stats->q_obytes[i] = c->tx_bytes;
-		stats->ierrors += c->rx_drop_error + c->rx_drop_bounds + c->rx_drop_chain + c->rx_drop_extra;
-		stats->oerrors += c->tx_errors + c->tx_drop_size + c->tx_drop_offload;
+	for (unsigned i = 0; p->nf && i < p->nf->nr_counters; i++)
 		stats->rx_nombuf += p->rx[i] ? load_relaxed(&p->rx[i]->no_mbuf) : 0;
-	}
-	return 0;
+	return ethdev_stats(dev, stats);
 }
 
 static int pmd_stats_reset(struct rte_eth_dev *dev)
@@ -379,21 +376,7 @@ static int pmd_stats_reset(struct rte_eth_dev *dev)
 	for (unsigned i = 0; i < NETFRONT_MAX_QUEUES; i++)
 		if (p->rx[i])
 			store_relaxed(&p->rx[i]->no_mbuf, 0);
-	return p->nf ? xstats_reset(&p->xstats, p->nf->counters, p->nf->nr_counters) : 0;
-}
-
-static int pmd_xstats(struct rte_eth_dev *dev, struct rte_eth_xstat *to, unsigned int room)
-{
-	struct netfront_port *p = port_of(dev);
-
-	return p->nf ? xstats_get(&p->xstats, p->nf->counters, p->nf->nr_counters, to, room) : 0;
-}
-
-static int pmd_xstats_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *to, unsigned int room)
-{
-	struct netfront_port *p = port_of(dev);
-
-	return p->nf ? xstats_get_names(&p->xstats, p->nf->nr_counters, to, room) : 0;
+	return ethdev_stats_reset(dev);
 }
 
 static struct netfront_pmd_queue *new_queue(struct rte_eth_dev *dev, struct rte_mempool *pool)
@@ -450,11 +433,10 @@ static void pmd_tx_release(struct rte_eth_dev *dev, uint16_t i)
 }
 
 static const struct eth_dev_ops pmd_ops = {
+	ETHDEV_OPS,
 	.dev_configure = pmd_configure,
 	.dev_start = pmd_start,
 	.dev_stop = pmd_stop,
-	.dev_close = pmd_close,
-	.link_update = pmd_link_update,
 	.promiscuous_enable = pmd_promiscuous_on,
 	.promiscuous_disable = pmd_promiscuous_off,
 	.allmulticast_enable = pmd_allmulticast_on,
@@ -463,8 +445,6 @@ static const struct eth_dev_ops pmd_ops = {
 	.mtu_set = pmd_mtu_set,
 	.stats_get = pmd_stats,
 	.stats_reset = pmd_stats_reset,
-	.xstats_get = pmd_xstats,
-	.xstats_get_names = pmd_xstats_names,
 	.xstats_reset = pmd_stats_reset,
 	.dev_infos_get = pmd_infos,
 	.rx_queue_setup = pmd_rx_setup,
@@ -476,54 +456,31 @@ static const struct eth_dev_ops pmd_ops = {
 /* ---- devargs --------------------------------------------------------------------------------------------------------------- */
 
 struct devargs {
-	char *attach, *run_dir, *platform;
+	char attach[256], run_dir[256], platform[16];
 	unsigned vif, slots;
 };
 
-static int take_text(const char *key, const char *value, void *to)
-{
-	(void)key;
-	free(*(char **)to);
-	*(char **)to = strdup(value ? value : "");
-	return *(char **)to ? 0 : -1;
-}
-
-static int take_number(const char *key, const char *value, void *to)
-{
-	char *end = NULL;
-	unsigned long n = value && *value >= '0' && *value <= '9' ? strtoul(value, &end, 10) : 0;
-
-	if (!end || *end || n > 65535) {
-		LOG(ERR, "%s=%s is not a number from 0 to 65535\n", key, value ? value : "");
-		return -1;
-	}
-	*(unsigned *)to = (unsigned)n;
-	return 0;
-}
-
 static int parse(const char *text, struct devargs *a)
 {
-	static const char *const keys[] = {"attach", "run_dir", "hv", "vif", "slots", NULL};
-	struct rte_kvargs *kv = rte_kvargs_parse(text, keys);
-	int rc = 0;
+	const struct ethdev_arg args[] = {
+		ETHDEV_TEXT("attach", a->attach), ETHDEV_TEXT("run_dir", a->run_dir), ETHDEV_TEXT("hv", a->platform),
+		ETHDEV_NUMBER("vif", a->vif), ETHDEV_NUMBER("slots", a->slots),
+	};
 
-	if (!kv) {
-		LOG(ERR, "'%s' cannot be understood; use attach=NAME, run_dir=DIR, hv=PLATFORM, vif=N, slots=N\n", text);
-		return -EINVAL;
-	}
-	if (rte_kvargs_process(kv, "attach", take_text, &a->attach) || rte_kvargs_process(kv, "run_dir", take_text, &a->run_dir) ||
-	    rte_kvargs_process(kv, "hv", take_text, &a->platform) || rte_kvargs_process(kv, "vif", take_number, &a->vif) ||
-	    rte_kvargs_process(kv, "slots", take_number, &a->slots))
-		rc = -EINVAL;
-	rte_kvargs_free(kv);
-	return rc;
+	return ethdev_args(text, args, RTE_DIM(args), "attach=NAME, run_dir=DIR, hv=PLATFORM, vif=N, slots=N");
+}
+
+static const char *text_or_null(const char *text)
+{
+	return *text ? text : NULL;
 }
 
 /* ---- the driver ------------------------------------------------------------------------------------------------------------ */
 
 static int open_port(struct netfront_port *p, const struct devargs *a)
 {
-	const struct hv_options opt = {.platform = a->platform, .run_dir = a->run_dir, .attach = a->attach};
+	const struct hv_options opt = {
+		.platform = text_or_null(a->platform), .run_dir = text_or_null(a->run_dir), .attach = text_or_null(a->attach)};
 	char why[HV_WHY_BYTES];
 	int rc = net_guest_get(&opt, &p->guest, why);
 
@@ -533,89 +490,51 @@ static int open_port(struct netfront_port *p, const struct devargs *a)
 	}
 	p->devid = a->vif;
 	p->options = (struct netfront_options){.queues = 1, .slots = a->slots, .reconnects = true, .hooks = {went_up, went_down, p}};
-	rc = xstats_init(&p->xstats, &netfront_counters_layout);
-	if (!rc)
-		rc = connect_port(p);
-	if (rc) {
+	rc = connect_port(p);
+	if (rc)
 		net_guest_put(p->guest);
-		p->guest = NULL;
-		xstats_finish(&p->xstats);
-		return rc;
-	}
-	memcpy(&p->mac, p->nf->mac, sizeof(p->mac));
-	return 0;
-}
-
-static void fill_device(struct rte_eth_dev *dev, struct rte_vdev_device *vdev, struct netfront_port *p)
-{
-	dev->data->mac_addrs = &p->mac;
-	dev->data->mtu = (uint16_t)p->nf->mtu;
-	dev->data->dev_link.link_speed = RTE_ETH_SPEED_NUM_10G;
-	dev->data->dev_link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
-	dev->data->numa_node = vdev->device.numa_node;
-	dev->device = &vdev->device;
-	dev->dev_ops = &pmd_ops;
-	dev->rx_pkt_burst = netfront_pmd_rx;
-	dev->tx_pkt_burst = netfront_pmd_tx;
-	dev->tx_pkt_prepare = netfront_pmd_tx_prepare;
-}
-
-static int pmd_probe(struct rte_vdev_device *vdev)
-{
-	const struct rte_devargs *given = vdev->device.devargs;
-	struct devargs a = {0};
-	struct rte_eth_dev *dev;
-	struct netfront_port *p;
-	int rc = ethdev_abi_is_known() ? turnstile_init() : -ENOTSUP;
-
-	if (rc) {
-		LOG(ERR, "%s\n", rc == -ENOTSUP ? "this DPDK is not 22.11, for which the driver was made" :
-						   "this kernel has no membarrier");
-		return rc;
-	}
-	rc = parse(given && given->args ? given->args : "", &a);
-	if (rc)
-		goto free_devargs;
-	rc = -ENOSPC;
-	dev = rte_eth_dev_allocate(vdev->device.name);
-	if (!dev)
-		goto free_devargs;
-	p = ethdev_abi_fits(dev) ? rte_zmalloc("net_netfront", sizeof(*p), 0) : NULL;
-	rc = -ENOMEM;
-	if (!p)
-		goto release_port;
-	dev->data->dev_private = p;
-	rc = open_port(p, &a);
-	if (rc)
-		goto release_port; /* which frees dev_private */
-	fill_device(dev, vdev, p);
-	rte_eth_dev_probing_finish(dev);
-	goto free_devargs;
-
-release_port:
-	rte_eth_dev_release_port(dev);
-free_devargs:
-	free(a.attach);
-	free(a.run_dir);
-	free(a.platform);
 	return rc;
 }
 
-static int pmd_remove(struct rte_vdev_device *vdev)
+static int pmd_open(struct rte_eth_dev *dev, const char *devargs)
 {
-	struct rte_eth_dev *dev = rte_eth_dev_allocated(vdev->device.name);
+	struct netfront_port *p = port_of(dev);
+	struct devargs a = {0};
+	int rc = parse(devargs, &a);
 
-	if (!dev)
-		return 0;
-	if (dev->data->dev_private)
-		pmd_close(dev);
-	return rte_eth_dev_release_port(dev);
+	if (!rc)
+		rc = open_port(p, &a);
+	if (rc)
+		return rc;
+	memcpy(&p->ethdev.mac, p->nf->mac, sizeof(p->ethdev.mac));
+	dev->data->mtu = (uint16_t)p->nf->mtu;
+	return 0;
+}
+
+static const struct ethdev_kind pmd_kind = {
+	.private_bytes = sizeof(struct netfront_port),
+	.has_turnstiles = true,
+	.layout = &netfront_counters_layout,
+	.ops = &pmd_ops,
+	.rx = netfront_pmd_rx,
+	.tx = netfront_pmd_tx,
+	.tx_prepare = netfront_pmd_tx_prepare,
+	.open = pmd_open,
+	.close = pmd_close,
+	.is_up = pmd_is_up,
+	.counters = pmd_counters,
+	.count = pmd_count,
+};
+
+static int pmd_probe(struct rte_vdev_device *vdev)
+{
+	return ethdev_probe(vdev, &pmd_kind);
 }
 
 static struct rte_vdev_driver pmd_driver = {
 	.driver = {.name = "net_netfront"},
 	.probe = pmd_probe,
-	.remove = pmd_remove,
+	.remove = ethdev_remove,
 };
 
 /* The plugin is loaded before the buses look for devices. */

@@ -8,7 +8,7 @@
  * that looks after the store and after packets that still borrow a guest's pages.
  *
  * Owns     the connection, the thread, the device's queues.
- * Trusts   dpdk/ethdev_abi.h as far as it has been checked.
+ * Trusts   dpdk/ethdev_abi.h as far as dpdk/ethdev.h says.
  * Runs in  the program's control thread; everything about the vif in the port's own.
  * Fails    -errno, with a sentence in DPDK's log.
  */
@@ -22,20 +22,17 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <rte_kvargs.h>
 #include <rte_log.h>
 #include <rte_malloc.h>
 #include <rte_mempool.h>
 
-#include "dpdk/ethdev_abi.h"
-#include "dpdk/xstats.h"
 #include "hv/xenbus.h"
 #include "netback/ctrl.h"
 #include "netback/journal_file.h"
 #include "netback/offload.h"
+#include "netback/vif_ethdev.h"
 #include "netback/vif_keys.h"
 #include "netback/vif_pmd.h"
-#include "netback/vif_stats.h"
 
 #define MAX_TX_QUEUES 32u /* one for each lcore that sends, as Open vSwitch has it */
 #define EXT_MBUFS 2047u /* of pages that are out: more than all slots of all queues */
@@ -45,8 +42,9 @@
 RTE_LOG_REGISTER(netback_log, pmd.net.netback, NOTICE);
 #define LOG(level, ...) rte_log(RTE_LOG_##level, netback_log, __VA_ARGS__)
 
-/* Its dev_private: DPDK frees it with the port. */
+/* Its dev_private. */
 struct vif_pmd {
+	struct vif_ethdev port; /* up while a front end is connected */
 	struct hv *hv;
 	struct xenbus *xenbus; /* while the thread runs */
 	pthread_t thread;
@@ -59,21 +57,18 @@ struct vif_pmd {
 	bool copies_only;
 	char stats_name[VIF_STATS_NAME_BYTES]; /* of the counters' file while no guest is served */
 	uint16_t nr_rx, nr_tx; /* the program's queues; the guest may have as many as there are rx */
-	struct rte_ether_addr mac;
 	struct rte_mempool *ext_pool;
 	struct vif_pools pools;
 	bool any_fault;
-	uint32_t is_connected;
 	struct handshake *handshake; /* of the device that is being served */
 	struct journal_file journal; /* while connected */
 	struct ctrl ctrl;            /* its peer is NULL when there is none */
 	struct vif vif; /* its counters are there all the time, and those of all guests that come */
-	struct xstats xstats;
 	TAILQ_HEAD(, vif_queue) lingering;
 	struct vif_pmd_queue *rx[VIF_MAX_QUEUES], *tx[MAX_TX_QUEUES];
 };
 
-static struct vif_pmd *port_of(struct rte_eth_dev *dev)
+static struct vif_pmd *port_of(const struct rte_eth_dev *dev)
 {
 	return dev->data->dev_private;
 }
@@ -210,7 +205,7 @@ static int vif_connect(struct handshake *h)
 	if (err)
 		goto drop_queues;
 	open_turnstiles(p);
-	store_relaxed(&p->is_connected, true);
+	store_relaxed(&p->port.is_up, true);
 	LOG(NOTICE, "%s is connected: %u queues\n", p->vif.name, p->vif.nr_queues);
 	return 0;
 
@@ -225,7 +220,7 @@ static void vif_disconnect(struct handshake *h)
 {
 	struct vif_pmd *p = h->priv;
 
-	store_relaxed(&p->is_connected, false);
+	store_relaxed(&p->port.is_up, false);
 	close_turnstiles(p);
 	ctrl_close(&p->ctrl);
 	drop_queues(p);
@@ -368,11 +363,6 @@ static void end_thread(struct vif_pmd *p)
 
 /* ---- the ethdev ------------------------------------------------------------------------------------------------------------- */
 
-static int pmd_configure(struct rte_eth_dev *dev)
-{
-	return 0;
-}
-
 static int pmd_start(struct rte_eth_dev *dev)
 {
 	struct vif_pmd *p = port_of(dev);
@@ -393,74 +383,40 @@ static int pmd_stop(struct rte_eth_dev *dev)
 	return 0;
 }
 
-static int pmd_close(struct rte_eth_dev *dev)
+/* Pages that packets of the program still lie in stay mapped, and the connection with them. */
+static void pmd_close(struct rte_eth_dev *dev)
 {
 	struct vif_pmd *p = port_of(dev);
 
-	dev->data->mac_addrs = NULL; /* part of dev_private */
-	if (!p->hv)
-		return 0;
 	end_thread(p);
-	xstats_finish(&p->xstats);
 	vif_stats_destroy(&p->vif);
 	if (TAILQ_EMPTY(&p->lingering)) {
 		hv_close(p->hv);
 		rte_mempool_free(p->ext_pool);
 	}
 	close(p->wake_fd);
-	p->hv = NULL;
-	return 0;
-}
-
-static int pmd_link_update(struct rte_eth_dev *dev, int wait)
-{
-	(void)wait;
-	dev->data->dev_link.link_status = load_relaxed(&port_of(dev)->is_connected) ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
-	return 0;
-}
-
-static int pmd_always(struct rte_eth_dev *dev)
-{
-	return 0; /* all that the guest sends is received */
-}
-
-static int pmd_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
-{
-	return 0;
 }
 
 static int pmd_infos(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 {
-	info->max_rx_pktlen = VIF_MAX_FRAME;
-	info->max_mtu = VIF_MAX_FRAME - RTE_ETHER_HDR_LEN;
+	vif_ethdev_infos(info);
 	info->max_rx_queues = VIF_MAX_QUEUES;
 	info->max_tx_queues = MAX_TX_QUEUES;
-	info->max_mac_addrs = 1;
-	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
-	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+	info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
 	info->rx_desc_lim = (struct rte_eth_desc_lim){.nb_max = VIF_RING_SLOTS * 16, .nb_min = 1, .nb_align = 1};
 	info->tx_desc_lim = info->rx_desc_lim;
 	return 0;
 }
 
-/* An ethdev receives what the guest transmits. */
+/* What the vif has counted, and what did not get as far as the vif. */
 static int pmd_stats(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 {
 	struct vif_pmd *p = port_of(dev);
 
 	for (unsigned i = 0; i < p->nr_tx; i++)
 		stats->oerrors += p->tx[i] ? load_relaxed(&p->tx[i]->drop_gso) : 0;
-	for (unsigned i = 0; i < VIF_MAX_QUEUES; i++) {
-		const struct vif_stats *s = xstats_queue(&p->xstats, p->vif.stats, i);
-
-		stats->ipackets += stats->q_ipackets[i] = s->tx_packets;
-		stats->ibytes += stats->q_ibytes[i] = s->tx_bytes;
-		stats->opackets += stats->q_opackets[i] = s->rx_packets;
-		stats->obytes += stats->q_obytes[i] = s->rx_bytes;
-		stats->rx_nombuf += s->tx_drop_no_mbuf;
-		stats->oerrors += s->rx_drop_no_request + s->rx_drop_bad_grant + s->rx_drop_too_long;
-	}
-	return 0;
+	return ethdev_stats(dev, stats);
 }
 
 static int pmd_stats_reset(struct rte_eth_dev *dev)
@@ -470,19 +426,7 @@ static int pmd_stats_reset(struct rte_eth_dev *dev)
 	for (unsigned i = 0; i < p->nr_tx; i++)
 		if (p->tx[i])
 			p->tx[i]->drop_gso = 0;
-	return xstats_reset(&p->xstats, p->vif.stats, VIF_MAX_QUEUES);
-}
-
-static int pmd_xstats(struct rte_eth_dev *dev, struct rte_eth_xstat *to, unsigned int room)
-{
-	struct vif_pmd *p = port_of(dev);
-
-	return xstats_get(&p->xstats, p->vif.stats, dev->data->nr_rx_queues, to, room);
-}
-
-static int pmd_xstats_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *to, unsigned int room)
-{
-	return xstats_get_names(&port_of(dev)->xstats, dev->data->nr_rx_queues, to, room);
+	return ethdev_stats_reset(dev);
 }
 
 static struct vif_pmd_queue *new_queue(struct rte_eth_dev *dev)
@@ -528,20 +472,11 @@ static void pmd_tx_release(struct rte_eth_dev *dev, uint16_t i)
 }
 
 static const struct eth_dev_ops pmd_ops = {
-	.dev_configure = pmd_configure,
+	VIF_ETHDEV_OPS,
 	.dev_start = pmd_start,
 	.dev_stop = pmd_stop,
-	.dev_close = pmd_close,
-	.link_update = pmd_link_update,
-	.promiscuous_enable = pmd_always,
-	.promiscuous_disable = pmd_always,
-	.allmulticast_enable = pmd_always,
-	.allmulticast_disable = pmd_always,
-	.mtu_set = pmd_mtu_set,
 	.stats_get = pmd_stats,
 	.stats_reset = pmd_stats_reset,
-	.xstats_get = pmd_xstats,
-	.xstats_get_names = pmd_xstats_names,
 	.xstats_reset = pmd_stats_reset,
 	.dev_infos_get = pmd_infos,
 	.rx_queue_setup = pmd_rx_setup,
@@ -557,79 +492,26 @@ struct devargs {
 	unsigned domid, vif, copies;
 };
 
-static int take_text(const char *key, const char *value, void *to, size_t room)
-{
-	if (value && *value && strlen(value) < room) {
-		strcpy(to, value);
-		return 0;
-	}
-	LOG(ERR, "%s= is empty or too long\n", key);
-	return -1;
-}
-
-static int take_guest(const char *key, const char *value, void *to)
-{
-	return take_text(key, value, to, sizeof(((struct devargs *)0)->guest));
-}
-
-static int take_run_dir(const char *key, const char *value, void *to)
-{
-	return take_text(key, value, to, sizeof(((struct devargs *)0)->run_dir));
-}
-
-static int take_platform(const char *key, const char *value, void *to)
-{
-	return take_text(key, value, to, sizeof(((struct devargs *)0)->platform));
-}
-
-static int take_number(const char *key, const char *value, void *to)
-{
-	char *end = NULL;
-	unsigned long n = value && *value >= '0' && *value <= '9' ? strtoul(value, &end, 10) : 0;
-
-	if (end && !*end && n <= 65535) {
-		*(unsigned *)to = (unsigned)n;
-		return 0;
-	}
-	LOG(ERR, "%s=%s is not a number from 0 to 65535\n", key, value ? value : "");
-	return -1;
-}
-
 static int parse(const char *text, struct devargs *a)
 {
-	static const char *const keys[] = {"guest", "domid", "vif", "copies", "run_dir", "hv", NULL};
-	struct rte_kvargs *kv = rte_kvargs_parse(text, keys);
-	int err = 0;
+	const struct ethdev_arg args[] = {
+		ETHDEV_TEXT("guest", a->guest), ETHDEV_TEXT("run_dir", a->run_dir), ETHDEV_TEXT("hv", a->platform),
+		ETHDEV_NUMBER("domid", a->domid), ETHDEV_NUMBER("vif", a->vif), ETHDEV_NUMBER("copies", a->copies),
+	};
+	int err = ethdev_args(text, args, RTE_DIM(args), "guest=NAME or domid=N, vif=N, copies=1, run_dir=DIR, hv=PLATFORM");
 
-	if (!kv) {
-		LOG(ERR, "'%s' cannot be understood; use guest=NAME or domid=N, vif=N, copies=1, run_dir=DIR, hv=PLATFORM\n", text);
-		return -EINVAL;
-	}
-	if (rte_kvargs_process(kv, "guest", take_guest, a->guest) || rte_kvargs_process(kv, "run_dir", take_run_dir, a->run_dir) ||
-	    rte_kvargs_process(kv, "hv", take_platform, a->platform) || rte_kvargs_process(kv, "domid", take_number, &a->domid) ||
-	    rte_kvargs_process(kv, "vif", take_number, &a->vif) || rte_kvargs_process(kv, "copies", take_number, &a->copies)) {
-		err = -EINVAL;
-	} else if (!*a->guest && !a->domid) {
+	if (!err && !*a->guest && !a->domid) {
 		LOG(ERR, "'%s' names no guest; use guest=NAME or domid=N\n", text);
 		err = -EINVAL;
 	}
-	rte_kvargs_free(kv);
 	return err;
 }
 
 /* The file has the device's name while a guest is served, and its own else: the ethdev's numbers are those of all its guests. */
 static int open_stats(struct vif_pmd *p, const char *name)
 {
-	int err;
-
 	snprintf(p->stats_name, sizeof(p->stats_name), "ethdev-%.32s-%d.stats", name, getpid());
-	err = vif_stats_create(&p->vif, hv_run_dir(p->hv), p->stats_name);
-	if (err)
-		return err;
-	err = xstats_init(&p->xstats, &vif_stats_layout);
-	if (err)
-		vif_stats_destroy(&p->vif);
-	return err;
+	return vif_stats_create(&p->vif, hv_run_dir(p->hv), p->stats_name);
 }
 
 static int open_port(struct vif_pmd *p, const char *name, const struct devargs *a)
@@ -644,7 +526,8 @@ static int open_port(struct vif_pmd *p, const char *name, const struct devargs *
 	p->domid = a->domid;
 	p->devid = a->vif;
 	p->copies_only = a->copies != 0;
-	rte_eth_random_addr(p->mac.addr_bytes);
+	p->port.vif = &p->vif;
+	rte_eth_random_addr(p->port.ethdev.mac.addr_bytes);
 	snprintf(pool, sizeof(pool), "ext_%.20s", name);
 	p->ext_pool = p->pools.ext_pool = rte_pktmbuf_pool_create(pool, EXT_MBUFS, 0, 0, 0, SOCKET_ID_ANY);
 	if (!p->ext_pool)
@@ -657,69 +540,40 @@ static int open_port(struct vif_pmd *p, const char *name, const struct devargs *
 		return 0;
 	LOG(ERR, "%s\n", *why ? why : strerror(-err));
 	hv_close(p->hv);
-	p->hv = NULL;
 	rte_mempool_free(p->ext_pool);
 	if (p->wake_fd >= 0)
 		close(p->wake_fd);
 	return err;
 }
 
-static void fill_device(struct rte_eth_dev *dev, struct rte_vdev_device *vdev)
+static int pmd_open(struct rte_eth_dev *dev, const char *devargs)
 {
-	dev->data->mac_addrs = &port_of(dev)->mac;
-	dev->data->dev_link.link_speed = RTE_ETH_SPEED_NUM_10G;
-	dev->data->dev_link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
-	dev->data->numa_node = vdev->device.numa_node;
-	dev->device = &vdev->device;
-	dev->dev_ops = &pmd_ops;
-	dev->rx_pkt_burst = vif_pmd_rx;
-	dev->tx_pkt_burst = vif_pmd_tx;
+	struct devargs a = {0};
+	int err = parse(devargs, &a);
+
+	return err ? err : open_port(port_of(dev), dev->data->name, &a);
 }
+
+static const struct ethdev_kind pmd_kind = {
+	VIF_ETHDEV_KIND,
+	.private_bytes = sizeof(struct vif_pmd),
+	.has_turnstiles = true,
+	.ops = &pmd_ops,
+	.rx = vif_pmd_rx,
+	.tx = vif_pmd_tx,
+	.open = pmd_open,
+	.close = pmd_close,
+};
 
 static int pmd_probe(struct rte_vdev_device *vdev)
 {
-	const struct rte_devargs *given = vdev->device.devargs;
-	struct devargs a = {0};
-	struct rte_eth_dev *dev;
-	int err = ethdev_abi_is_known() ? turnstile_init() : -ENOTSUP;
-
-	if (err) {
-		LOG(ERR, "%s\n", err == -ENOTSUP ? "this DPDK is not 22.11, for which the driver was made" :
-						   "this kernel has no membarrier");
-		return err;
-	}
-	err = parse(given && given->args ? given->args : "", &a);
-	if (err)
-		return err;
-	dev = rte_eth_dev_allocate(vdev->device.name);
-	if (!dev)
-		return -ENOSPC;
-	dev->data->dev_private = ethdev_abi_fits(dev) ? rte_zmalloc("net_netback", sizeof(struct vif_pmd), RTE_CACHE_LINE_SIZE) : NULL;
-	err = dev->data->dev_private ? open_port(port_of(dev), vdev->device.name, &a) : -ENOMEM;
-	if (err) {
-		rte_eth_dev_release_port(dev); /* frees dev_private */
-		return err;
-	}
-	fill_device(dev, vdev);
-	rte_eth_dev_probing_finish(dev);
-	return 0;
-}
-
-static int pmd_remove(struct rte_vdev_device *vdev)
-{
-	struct rte_eth_dev *dev = rte_eth_dev_allocated(vdev->device.name);
-
-	if (!dev)
-		return 0;
-	if (dev->data->dev_private)
-		pmd_close(dev);
-	return rte_eth_dev_release_port(dev);
+	return ethdev_probe(vdev, &pmd_kind);
 }
 
 static struct rte_vdev_driver pmd_driver = {
-	.driver = {.name = "net_netback"},
+	.driver = {.name = VIF_ETHDEV_DRIVER},
 	.probe = pmd_probe,
-	.remove = pmd_remove,
+	.remove = ethdev_remove,
 };
 
 /* The plugin is loaded before the buses look for devices. */
