@@ -159,6 +159,7 @@ refused_vdev "there is no domain 'nobody'" "net_netfront0,attach=nobody,run_dir=
 refused_vdev "no sluiced answers in /nowhere" "net_netfront0,attach=g1,run_dir=/nowhere"
 refused_vdev "cannot be understood" "net_netfront0,colour=red"
 refused_vdev "vif=x is not a number" "net_netfront0,attach=g1,vif=x"
+refused_vdev "attach= is empty or too long" "net_netfront0,attach="
 create 1
 refused_vdev "vif 7 does not exist" "net_netfront0,attach=g1,vif=7,run_dir=$system_run_dir"
 system_until 10 is_gone g1 || fail "guest 1 is gone"
@@ -224,6 +225,7 @@ more_devices=''
 refused_vdev "names no guest" "net_netback0,run_dir=$system_run_dir"
 refused_vdev "no sluiced answers in /nowhere" "net_netback0,guest=g1,run_dir=/nowhere"
 refused_vdev "cannot be understood" "net_netback0,color=red"
+refused_vdev "vif=65536 is not a number" "net_netback0,guest=g1,vif=65536"
 system_until 10 is_gone g1 || fail "guest 1 is gone"
 system_until 10 is_gone g2 || fail "guest 2 is gone"
 expect_nothing_left "after all guests ended"

@@ -1,8 +1,14 @@
 /*
- * test/unit/netback_port_test.c - a vif as a port: several queues, multicast lists, rate limits.
+ * test/unit/netback_port_test.c - a vif as a port: several queues, multicast lists, rate limits; and as an ethdev.
  */
 #include "test.h"
 
+#include <errno.h>
+
+#include <rte_bus_vdev.h>
+
+#include "netback/pmd.h"
+#include "netback/port.h"
 #include "netback/vif_port.h"
 #include "vif_box.h"
 
@@ -164,12 +170,93 @@ static void beyond_its_rate_a_guest_waits_and_the_world_is_refused(void **state)
 	vif_box_finish(&box);
 }
 
+static uint64_t xstat(uint16_t id, const char *name)
+{
+	uint64_t at, value;
+
+	assert_int_equal(rte_eth_xstats_get_id_by_name(id, name, &at), 0);
+	assert_int_equal(rte_eth_xstats_get_by_id(id, &at, &value, 1), 1);
+	return value;
+}
+
+static int link_of(uint16_t id)
+{
+	struct rte_eth_link link;
+
+	assert_int_equal(rte_eth_link_get_nowait(id, &link), 0);
+	return link.link_status;
+}
+
+/* One packet each way. */
+static void exchange(uint16_t id)
+{
+	struct rte_mbuf *m = vif_box_packet(60, 2000, 0);
+	struct netif_rx_response rx;
+	struct netif_tx_response tx;
+
+	vif_box_post(&box, 0, 1);
+	assert_int_equal(rte_eth_tx_burst(id, 0, &m, 1), 1);
+	assert_int_equal(netif_rxr_front_pending(&box.rx), 1);
+	netif_rxr_front_take(&box.rx, &rx);
+	assert_int_equal(rx.status, 60);
+	vif_box_put(&box, box.ref[1], 0, 64, 0, 7);
+	netif_txr_front_push(&box.tx);
+	assert_int_equal(rte_eth_rx_burst(id, 0, &m, 1), 1);
+	assert_int_equal(rte_pktmbuf_pkt_len(m), 64);
+	rte_pktmbuf_free(m);
+	vif_tx_finish(box.queue);
+	netif_txr_front_take(&box.tx, &tx);
+	assert_int_equal(tx.status, NETIF_RSP_OKAY);
+}
+
+static void a_connected_vif_is_an_ethdev_with_its_link_bursts_and_counters(void **state)
+{
+	static struct vif_stats counters[VIF_MAX_QUEUES];
+	struct vif vif = {.domid = 3, .devid = 1, .nr_queues = 1, .stats = counters, .mac = {{0, 0x16, 0x3e, 1, 2, 3}}};
+	struct rte_ether_addr mac;
+	struct rte_eth_stats sum;
+	struct port ethdev = {0};
+	uint16_t id;
+
+	vif_box_init(&box, true);
+	vif.queue[0] = box.queue;
+	box.queue->stats = counters;
+	assert_int_equal(pmd_register(), 0);
+	assert_int_equal(rte_vdev_init("net_netback9", ""), -ENODEV); /* no vif is behind it */
+	for (int round = 0; round < 2; round++) { /* a name can be used again */
+		assert_int_equal(pmd_attach(&vif, &id), 0);
+		assert_int_equal(port_start(&ethdev, id, 1, vif_box_pool(), vif_box_pool()), 0);
+		assert_string_equal(ethdev.name, "net_netback3_1");
+		assert_int_equal(rte_eth_macaddr_get(id, &mac), 0);
+		assert_memory_equal(&mac, &vif.mac, sizeof(mac));
+		assert_int_equal(link_of(id), RTE_ETH_LINK_UP);
+		exchange(id);
+		assert_int_equal(rte_eth_stats_get(id, &sum), 0);
+		assert_int_equal(sum.ipackets, 2 * round + 1); /* the vif's, not the ethdev's */
+		assert_int_equal(sum.opackets, 2 * round + 1);
+		assert_int_equal(sum.ibytes, 64 * (2 * round + 1));
+		assert_int_equal(xstat(id, "queue.0.tx_packets"), 2 * round + 1);
+		assert_int_equal(rte_eth_xstats_reset(id), 0);
+		exchange(id);
+		assert_int_equal(rte_eth_stats_get(id, &sum), 0);
+		assert_int_equal(sum.opackets, 1);
+		assert_int_equal(xstat(id, "queue.0.rx_packets"), 1);
+		assert_int_equal(counters[0].rx_packets, 2 * (round + 1)); /* who looks on sees no reset */
+		port_stop(&ethdev);
+		assert_int_equal(link_of(id), RTE_ETH_LINK_DOWN);
+		pmd_detach(&vif);
+		assert_int_equal(rte_eth_dev_get_port_by_name("net_netback3_1", &id), -ENODEV);
+	}
+	vif_box_finish(&box);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_guest_with_multicast_control_gets_what_it_listed),
 		cmocka_unit_test(a_rate_is_kept_to_two_percent_whatever_the_packets_and_the_sleep),
 		cmocka_unit_test(beyond_its_rate_a_guest_waits_and_the_world_is_refused),
+		cmocka_unit_test(a_connected_vif_is_an_ethdev_with_its_link_bursts_and_counters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
