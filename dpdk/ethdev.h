@@ -35,7 +35,7 @@ struct ethdev_kind {
 	uint16_t (*tx_prepare)(void *txq, struct rte_mbuf **pkts, uint16_t n); /* or NULL */
 	/* Fills in the rest of dev_private, and the ethdev's mac. A failure leaves nothing behind. */
 	int (*open)(struct rte_eth_dev *dev, const char *devargs);
-	/* The device is stopped. NULL: nothing to do. */
+	/* Also of a device that has not been stopped. NULL: nothing to do. */
 	void (*close)(struct rte_eth_dev *dev);
 	bool (*is_up)(const struct rte_eth_dev *dev);
 	struct ethdev_counters (*counters)(const struct rte_eth_dev *dev);

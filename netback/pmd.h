@@ -1,5 +1,5 @@
 /*
- * netback/pmd.h - the vif as an ethdev: driver net_netback on DPDK's vdev bus.
+ * netback/pmd.h - the vif as an ethdev of sluice-netback: driver net_netback on DPDK's vdev bus.
  *
  * While a vif is connected it is an ethdev like any port: testpmd's functions, pdump and telemetry see it. DPDK has 32
  * places for ethdevs in all; a vif that finds none works without (its burst functions are the same).

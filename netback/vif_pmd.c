@@ -383,7 +383,7 @@ static int pmd_stop(struct rte_eth_dev *dev)
 	return 0;
 }
 
-/* Pages that packets of the program still lie in stay mapped, and the connection with them. */
+/* Pages in which packets of the program still lie stay mapped, and the connection stays with them. */
 static void pmd_close(struct rte_eth_dev *dev)
 {
 	struct vif_pmd *p = port_of(dev);
