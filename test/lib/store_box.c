@@ -353,3 +353,26 @@ void store_peer_forget_events(struct store_peer *peer)
 	while (store_peer_event(peer))
 		;
 }
+
+struct store_world *store_world_create(const struct store_quota *quota)
+{
+	struct store_world *w = calloc(1, sizeof(*w));
+
+	assert(w);
+	w->box = store_box_create(quota);
+	w->dom0 = store_box_connect(w->box);
+	return w;
+}
+
+int store_world_destroy(struct store_world *w)
+{
+	struct store_peer *const peers[] = {w->dom0, w->other, w->one, w->two};
+	int unsound = store_validate(w->box->store);
+
+	for (unsigned i = 0; i < sizeof(peers) / sizeof(peers[0]); i++)
+		if (peers[i])
+			store_peer_close(peers[i]);
+	store_box_destroy(w->box);
+	free(w);
+	return unsound;
+}

@@ -79,4 +79,16 @@ int store_peer_end(struct store_peer *peer, uint32_t tx_id, bool commit);
 const char *store_peer_event(struct store_peer *peer);
 void store_peer_forget_events(struct store_peer *peer);
 
+/* A box and its usual clients, which a test may have as its state. */
+struct store_world {
+	struct store_box *box;
+	struct store_peer *dom0, *other; /* both Domain-0's */
+	struct store_peer *one, *two;    /* guests 1 and 2 */
+};
+
+/* Has dom0; the others are NULL until the test's setup makes them. */
+struct store_world *store_world_create(const struct store_quota *quota);
+/* Closes the clients it has. 0 if the store was sound to its end. */
+int store_world_destroy(struct store_world *world);
+
 #endif

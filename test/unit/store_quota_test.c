@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "hv/store_conn.h"
@@ -22,17 +21,10 @@ static const struct store_quota small = {
 	.memory_bytes = 12288,
 };
 
-struct world {
-	struct store_box *box;
-	struct store_peer *dom0, *one;
-};
-
 static int setup(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
+	struct store_world *w = store_world_create(&small);
 
-	w->box = store_box_create(&small);
-	w->dom0 = store_box_connect(w->box);
 	w->one = store_box_guest(w->box, 1);
 	*state = w;
 	return 0;
@@ -40,29 +32,23 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct world *w = *state;
-
-	assert_int_equal(store_validate(w->box->store), 0);
-	store_peer_close(w->dom0);
-	store_peer_close(w->one);
-	store_box_destroy(w->box);
-	free(w);
+	assert_int_equal(store_world_destroy(*state), 0);
 	return 0;
 }
 
-static unsigned nodes_of(const struct world *w, domid_t domid)
+static unsigned nodes_of(const struct store_world *w, domid_t domid)
 {
 	return store_domain_find(&w->box->store->tree, domid)->nodes;
 }
 
-static struct store_conn *conn_of(const struct world *w)
+static struct store_conn *conn_of(const struct store_world *w)
 {
 	return store_domain_find(&w->box->store->tree, 1)->conn;
 }
 
 static void nodes_are_counted_and_limited(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	char path[32];
 
 	for (unsigned i = nodes_of(w, 1); i < small.nodes; i++) {
@@ -85,7 +71,7 @@ static void nodes_are_counted_and_limited(void **state)
 
 static void a_transaction_does_not_get_around_the_nodes(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	uint32_t a = store_peer_begin(w->one), b = store_peer_begin(w->one);
 	char path[32];
 
@@ -117,7 +103,7 @@ static void a_transaction_does_not_get_around_the_nodes(void **state)
 
 static void transactions_and_their_nodes_are_limited(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	uint32_t tx = 0;
 	char path[32];
 
@@ -141,7 +127,7 @@ static void transactions_and_their_nodes_are_limited(void **state)
 /* A removal that the quota stops half way must not be committed half way. */
 static void a_removal_that_is_too_big_for_its_transaction_breaks_it(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	char path[32];
 	uint32_t tx;
 
@@ -158,7 +144,7 @@ static void a_removal_that_is_too_big_for_its_transaction_breaks_it(void **state
 
 static void watches_are_limited(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	char path[32];
 
 	for (unsigned i = 0; i < small.watches; i++) {
@@ -178,7 +164,7 @@ static void watches_are_limited(void **state)
 
 static void a_node_is_limited_in_value_names_and_permissions(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	char value[300], path[300];
 
 	w->box->alive[2] = w->box->alive[3] = w->box->alive[4] = true;
@@ -204,7 +190,7 @@ static void a_node_is_limited_in_value_names_and_permissions(void **state)
 
 static void memory_of_transactions_and_watches_is_limited(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	char value[300], path[2100];
 	unsigned fit = 0;
 	uint32_t tx;
@@ -242,7 +228,7 @@ static void memory_of_transactions_and_watches_is_limited(void **state)
 /* Requests beyond the limit stay where they are until the guest has taken answers. */
 static void a_guest_that_takes_no_answer_is_asked_nothing_more(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	char message[40];
 	struct xsd_sockmsg header = {XS_READ, 9, 0, 5};
 	unsigned sent = 0, got = 0, rest = 0;

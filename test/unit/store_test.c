@@ -5,22 +5,14 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "store_box.h"
 
-struct world {
-	struct store_box *box;
-	struct store_peer *dom0, *one, *two;
-};
-
 static int setup(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
+	struct store_world *w = store_world_create(NULL);
 
-	w->box = store_box_create(NULL);
-	w->dom0 = store_box_connect(w->box);
 	w->one = store_box_guest(w->box, 1);
 	w->two = store_box_guest(w->box, 2);
 	*state = w;
@@ -29,21 +21,14 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct world *w = *state;
-
-	assert_int_equal(store_validate(w->box->store), 0);
-	store_peer_close(w->dom0);
-	store_peer_close(w->one);
-	store_peer_close(w->two);
-	store_box_destroy(w->box);
-	free(w);
+	assert_int_equal(store_world_destroy(*state), 0);
 	return 0;
 }
 
 static void what_was_written_is_read_byte_for_byte(void **state)
 {
 	static const char bytes[] = "/v\0\0\xff\n\0x";
-	struct world *w = *state;
+	struct store_world *w = *state;
 	struct store_reply reply;
 
 	assert_int_equal(store_peer_call(w->dom0, XS_WRITE, 0, bytes, sizeof(bytes) - 1, NULL), 0);
@@ -56,7 +41,7 @@ static void what_was_written_is_read_byte_for_byte(void **state)
 
 static void the_core_reads_and_writes_what_clients_see(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	const char *value;
 	unsigned len;
 
@@ -73,7 +58,7 @@ static void the_core_reads_and_writes_what_clients_see(void **state)
 
 static void answers_carry_the_exact_words(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	static const struct {
 		uint32_t type, tx_id;
 		bool from_guest;
@@ -160,7 +145,7 @@ static void answers_carry_the_exact_words(void **state)
 
 static void paths_are_checked(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	char longest[XENSTORE_ABS_PATH_MAX + 2], relative[XENSTORE_REL_PATH_MAX + 2];
 	const struct {
 		const char *path;
@@ -193,7 +178,7 @@ static void paths_are_checked(void **state)
 
 static void relative_paths_are_the_callers_own(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 
 	assert_int_equal(store_peer_write(w->one, 0, "data/x", "of one"), 0);
 	assert_int_equal(store_peer_write(w->two, 0, "data/x", "of two"), 0);
@@ -204,7 +189,7 @@ static void relative_paths_are_the_callers_own(void **state)
 
 static void removal_takes_all_below_however_deep(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	char path[XENSTORE_ABS_PATH_MAX + 1];
 	int error;
 
@@ -226,7 +211,7 @@ static void removal_takes_all_below_however_deep(void **state)
 
 static void long_lists_come_in_pieces(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	struct store_reply reply;
 	char path[64], offset[16], generation[XENSTORE_PAYLOAD_MAX + 1] = "";
 	unsigned nr = 0, at = 0;
@@ -261,7 +246,7 @@ static void long_lists_come_in_pieces(void **state)
 /* For each permission of the owner's entry and of a named one: what domain 1 (owner), 2 (named or not) and Domain-0 may. */
 static void permissions_decide_as_the_table_says(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	static const char letters[] = "nrwb";
 	static const bool reads[] = {false, true, false, true}, writes[] = {false, false, true, true};
 
@@ -295,7 +280,7 @@ static void permissions_decide_as_the_table_says(void **state)
 
 static void what_a_guest_makes_is_its_own_and_inherits_the_rest(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	struct store_reply reply;
 
 	assert_int_equal(store_peer_write(w->dom0, 0, "/shared", ""), 0);
@@ -312,7 +297,7 @@ static void what_a_guest_makes_is_its_own_and_inherits_the_rest(void **state)
 
 static void only_domain_0_gives_nodes_away(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 
 	assert_int_equal(store_peer_write(w->one, 0, "mine", ""), 0);
 	assert_int_equal(store_peer_perms(w->one, 0, "mine", "n2"), -EPERM);
@@ -326,7 +311,7 @@ static void only_domain_0_gives_nodes_away(void **state)
 
 static void a_target_lends_its_rights(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 
 	assert_int_equal(store_peer_write(w->two, 0, "secret", "s"), 0);
 	assert_int_equal(store_peer_ask(w->one, XS_READ, 0, NULL, "/local/domain/2/secret", NULL), -EACCES);
@@ -342,7 +327,7 @@ static void a_target_lends_its_rights(void **state)
 
 static void a_dead_domain_leaves_no_right_behind(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	struct store_reply reply;
 	uint32_t tx;
 
@@ -379,7 +364,7 @@ static void a_dead_domain_leaves_no_right_behind(void **state)
 
 static void a_domain_that_was_never_introduced_is_forgotten_too(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 
 	w->box->alive[5] = true;
 	assert_int_equal(store_peer_write(w->dom0, 0, "/local/domain/5", ""), 0);

@@ -5,23 +5,15 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "hv/store_conn.h"
 #include "store_box.h"
 
-struct world {
-	struct store_box *box;
-	struct store_peer *dom0, *other, *one, *two;
-};
-
 static int setup(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
+	struct store_world *w = store_world_create(NULL);
 
-	w->box = store_box_create(NULL);
-	w->dom0 = store_box_connect(w->box);
 	w->other = store_box_connect(w->box);
 	w->one = store_box_guest(w->box, 1);
 	w->two = store_box_guest(w->box, 2);
@@ -31,15 +23,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct world *w = *state;
-
-	assert_int_equal(store_validate(w->box->store), 0);
-	store_peer_close(w->dom0);
-	store_peer_close(w->other);
-	store_peer_close(w->one);
-	store_peer_close(w->two);
-	store_box_destroy(w->box);
-	free(w);
+	assert_int_equal(store_world_destroy(*state), 0);
 	return 0;
 }
 
@@ -58,7 +42,7 @@ static void expect_event(struct store_peer *peer, const char *text)
 
 static void a_watch_fires_once_at_once_after_its_answer(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	struct store_reply reply;
 
 	store_peer_send(w->dom0, XS_WATCH, 0, "/none\0tok", 10);
@@ -71,7 +55,7 @@ static void a_watch_fires_once_at_once_after_its_answer(void **state)
 
 static void a_change_is_heard_on_the_node_and_above(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	static const char *const heard[] = {"/", "/a", "/a/b", "/a/b/c"}, *const deaf[] = {"/a/b/c/d", "/a/bb", "/a/b/cc", "/x"};
 
 	for (unsigned i = 0; i < 4; i++) {
@@ -93,7 +77,7 @@ static void a_change_is_heard_on_the_node_and_above(void **state)
 
 static void removal_is_told_to_watches_below(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 
 	assert_int_equal(store_peer_write(w->other, 0, "/a/b/c", "v"), 0);
 	assert_int_equal(store_peer_write(w->other, 0, "/a/d", "v"), 0);
@@ -109,7 +93,7 @@ static void removal_is_told_to_watches_below(void **state)
 
 static void relative_watches_get_relative_paths(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 
 	assert_int_equal(store_peer_watch(w->one, "device", "rel"), 0);
 	assert_int_equal(store_peer_watch(w->one, "/local/domain/1/device", "abs"), 0);
@@ -127,7 +111,7 @@ static void relative_watches_get_relative_paths(void **state)
 
 static void the_same_watch_twice_is_refused(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 
 	assert_int_equal(store_peer_watch(w->dom0, "/a", "t"), 0);
 	assert_int_equal(store_peer_watch(w->dom0, "/a", "t"), -EEXIST);
@@ -143,7 +127,7 @@ static void the_same_watch_twice_is_refused(void **state)
 
 static void a_guest_hears_only_of_what_it_may_read(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	static const struct {
 		const char *parent, *node; /* permissions */
 		bool is_heard;
@@ -183,7 +167,7 @@ static void a_guest_hears_only_of_what_it_may_read(void **state)
 
 static void losing_the_right_to_read_is_still_heard(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 
 	assert_int_equal(store_peer_write(w->dom0, 0, "/p/node", ""), 0);
 	assert_int_equal(store_peer_perms(w->dom0, 0, "/p/node", "n0 r1"), 0);
@@ -197,7 +181,7 @@ static void losing_the_right_to_read_is_still_heard(void **state)
 
 static void domains_come_and_go_is_told_to_whom_domain_0_allows(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 
 	assert_int_equal(store_peer_watch(w->dom0, "@introduceDomain", "in"), 0);
 	assert_int_equal(store_peer_watch(w->dom0, "@releaseDomain", "out"), 0);
@@ -219,7 +203,7 @@ static void domains_come_and_go_is_told_to_whom_domain_0_allows(void **state)
 
 static void a_guests_waiting_events_are_told_once(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	const struct store_conn *conn = store_domain_find(&w->box->store->tree, 1)->conn;
 	char path[64];
 	unsigned nr = 0;
@@ -242,7 +226,7 @@ static void a_guests_waiting_events_are_told_once(void **state)
 
 static void what_waits_for_a_deaf_guest_is_bounded(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	struct store *store = w->box->store;
 	const struct store_conn *conn = store_domain_find(&store->tree, 1)->conn;
 	char path[3000];
@@ -276,7 +260,7 @@ static void what_waits_for_a_deaf_guest_is_bounded(void **state)
 /* A guest cannot make the store queue without end for a client of Domain-0 that is busy, nor get it disconnected. */
 static void what_waits_for_a_busy_client_of_domain_0_is_bounded(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	char path[3000];
 	const char *event;
 	bool was_told = false;
@@ -305,7 +289,7 @@ static void what_waits_for_a_busy_client_of_domain_0_is_bounded(void **state)
 
 static void events_that_would_not_fit_are_left_out(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	char token[2000], path[3000];
 
 	memset(token, 't', sizeof(token));
@@ -321,7 +305,7 @@ static void events_that_would_not_fit_are_left_out(void **state)
 
 static void ten_thousand_watches_are_not_looked_through(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	struct store *store = w->box->store;
 	char path[64];
 	size_t longest = 0;

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,17 +14,10 @@
 #include "hv/store_conn.h"
 #include "store_box.h"
 
-struct world {
-	struct store_box *box;
-	struct store_peer *dom0, *one;
-};
-
 static int setup(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
+	struct store_world *w = store_world_create(NULL);
 
-	w->box = store_box_create(NULL);
-	w->dom0 = store_box_connect(w->box);
 	w->one = store_box_guest(w->box, 1);
 	assert_int_equal(store_peer_write(w->dom0, 0, "/local/domain/1/x", "value"), 0);
 	*state = w;
@@ -34,13 +26,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct world *w = *state;
-
-	assert_int_equal(store_validate(w->box->store), 0);
-	store_peer_close(w->dom0);
-	store_peer_close(w->one);
-	store_box_destroy(w->box);
-	free(w);
+	assert_int_equal(store_world_destroy(*state), 0);
 	return 0;
 }
 
@@ -56,7 +42,7 @@ static unsigned put_read(char *out, uint32_t id)
 
 static void messages_may_come_in_any_pieces(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	struct store_peer *peers[] = {w->dom0, w->one};
 	struct store_reply reply;
 	char message[64];
@@ -78,7 +64,7 @@ static void messages_may_come_in_any_pieces(void **state)
 
 static void many_requests_at_once_are_answered_in_order(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	struct store_peer *peers[] = {w->dom0, w->one};
 	struct store_reply reply;
 	char batch[1000 * 64];
@@ -103,7 +89,7 @@ static void many_requests_at_once_are_answered_in_order(void **state)
 
 static void a_message_that_is_too_long_ends_the_connection(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	struct store_peer *c = store_box_connect(w->box);
 	struct xsd_sockmsg header = {XS_WRITE, 1, 0, XENSTORE_PAYLOAD_MAX + 1};
 	struct store_reply reply;
@@ -117,7 +103,7 @@ static void a_message_that_is_too_long_ends_the_connection(void **state)
 
 static void the_longest_message_is_served(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	static char payload[XENSTORE_PAYLOAD_MAX];
 	struct store_reply reply;
 
@@ -133,7 +119,7 @@ static void the_longest_message_is_served(void **state)
 
 static void a_client_that_does_not_read_is_not_read_from(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	struct store_peer *c = store_box_connect(w->box);
 	static char value[4000], batch[64 * 64];
 	struct store_reply reply;
@@ -161,7 +147,7 @@ static void a_client_that_does_not_read_is_not_read_from(void **state)
 
 static void clients_come_and_go(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 
 	for (unsigned i = 0; i < 50; i++) {
 		struct store_peer *c = store_box_connect(w->box);
@@ -179,7 +165,7 @@ static void clients_come_and_go(void **state)
 
 static void listening_takes_the_place_of_a_dead_socket_only(void **state)
 {
-	struct world *w = *state;
+	struct store_world *w = *state;
 	struct store *second;
 	char path[96];
 	struct stat st;
