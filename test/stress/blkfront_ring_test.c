@@ -3,11 +3,10 @@
  *
  * Each block's content is derived from its number and version; a read must give what the last completed write put there.
  */
-#include <poll.h>
 #include <pthread.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "bell.h"
 #include "blk_pair.h"
 #include "test.h"
 
@@ -15,7 +14,6 @@
 #define FEWER_REQUESTS 5000u
 #define WORKERS 16u           /* requests under way; each owns a range of the disk */
 #define RANGE_SECTORS 256u
-#define PATIENCE_MS 60000
 
 struct two_threads {
 	struct blk_pair p;
@@ -24,24 +22,6 @@ struct two_threads {
 	bool back_is_stuck;
 };
 
-static void notify(int fd)
-{
-	uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) != sizeof(one))
-		abort();
-}
-
-static bool sleep_on(int fd)
-{
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
-	uint64_t count;
-
-	if (poll(&pfd, 1, PATIENCE_MS) != 1)
-		return false;
-	return read(fd, &count, sizeof(count)) == sizeof(count);
-}
-
 static void *back_main(void *arg)
 {
 	struct two_threads *t = arg;
@@ -49,12 +29,12 @@ static void *back_main(void *arg)
 	while (!load_acquire(&t->must_stop)) {
 		if (blk_pair_serve_all(&t->p)) {
 			if (blkif_ring_back_push(&t->p.back))
-				notify(t->to_front);
+				bell_ring(t->to_front);
 			continue;
 		}
 		if (blkif_ring_back_final_check(&t->p.back))
 			continue;
-		if (!sleep_on(t->to_back)) {
+		if (!bell_sleep(t->to_back)) {
 			t->back_is_stuck = true;
 			break;
 		}
@@ -108,7 +88,7 @@ static void check(struct worker *w)
 
 static void run(unsigned nr, unsigned pool_pages, bool is_pool_only, unsigned max_segments)
 {
-	struct two_threads t = {.to_back = eventfd(0, EFD_CLOEXEC), .to_front = eventfd(0, EFD_CLOEXEC)};
+	struct two_threads t = {.to_back = bell_open(), .to_front = bell_open()};
 	struct blkfront_request *done[WORKERS];
 	static struct worker worker[WORKERS];
 	struct worker *waiting[WORKERS];
@@ -132,7 +112,7 @@ static void run(unsigned nr, unsigned pool_pages, bool is_pool_only, unsigned ma
 		while (nr_waiting && blkfront_ring_submit(&t.p.front, &waiting[nr_waiting - 1]->req) == 0)
 			nr_waiting--;
 		if (blkfront_ring_push(&t.p.front))
-			notify(t.to_back);
+			bell_ring(t.to_back);
 		n = blkfront_ring_poll(&t.p.front, done, WORKERS);
 		for (unsigned i = 0; i < n; i++) {
 			struct worker *w = done[i]->user;
@@ -144,10 +124,10 @@ static void run(unsigned nr, unsigned pool_pages, bool is_pool_only, unsigned ma
 		completed += n;
 		assert_null(t.p.front.broken);
 		if (!n && !blkfront_ring_arm(&t.p.front))
-			assert_true(sleep_on(t.to_front));
+			assert_true(bell_sleep(t.to_front));
 	}
 	store_release(&t.must_stop, 1);
-	notify(t.to_back);
+	bell_ring(t.to_back);
 	pthread_join(back, NULL);
 	assert_false(t.back_is_stuck);
 	blkfront_ring_abort(&t.p.front);

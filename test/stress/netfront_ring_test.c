@@ -3,16 +3,14 @@
  *
  * The back end sends every frame back; the front end compares. A lost wake-up shows as a sleep that ends by its timeout.
  */
-#include <poll.h>
 #include <pthread.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "bell.h"
 #include "net_pair.h"
 #include "test.h"
 
 #define FRAMES 30000u
-#define PATIENCE_MS 60000
 
 struct two_threads {
 	struct net_pair p;
@@ -20,25 +18,6 @@ struct two_threads {
 	uint32_t must_stop;
 	bool back_is_stuck;
 };
-
-static void notify(int fd)
-{
-	uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) != sizeof(one))
-		abort();
-}
-
-/* False: nothing came. */
-static bool sleep_on(int fd)
-{
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
-	uint64_t count;
-
-	if (poll(&pfd, 1, PATIENCE_MS) != 1)
-		return false;
-	return read(fd, &count, sizeof(count)) == sizeof(count);
-}
 
 /* Whole frames only: the front end publishes chains in one go. Stops when there is no room to send one back. */
 static bool back_turn(struct net_pair *p, uint8_t *frame)
@@ -74,12 +53,12 @@ static void *back_main(void *arg)
 			bool wake = netif_txr_back_push(&t->p.tx);
 
 			if (netif_rxr_back_push(&t->p.rx) || wake)
-				notify(t->to_front);
+				bell_ring(t->to_front);
 			continue;
 		}
 		if (!back_may_sleep(&t->p))
 			continue;
-		if (!sleep_on(t->to_back)) {
+		if (!bell_sleep(t->to_back)) {
 			t->back_is_stuck = true;
 			break;
 		}
@@ -111,7 +90,7 @@ static void check_frame(const struct netfront_packet *pkt, uint32_t n, uint8_t *
 
 static void every_frame_comes_back_as_it_was(void **state)
 {
-	struct two_threads t = {.to_back = eventfd(0, EFD_CLOEXEC), .to_front = eventfd(0, EFD_CLOEXEC)};
+	struct two_threads t = {.to_back = bell_open(), .to_front = bell_open()};
 	uint8_t *buffers = malloc(16 * 9216), *want = malloc(9216);
 	uint32_t sent = 0, received = 0;
 	struct netfront_packet pkts[16];
@@ -130,12 +109,12 @@ static void every_frame_comes_back_as_it_was(void **state)
 		taken = netfront_ring_tx(&t.p.front, pkts, n, &wake);
 		sent += taken;
 		if (wake)
-			notify(t.to_back);
+			bell_ring(t.to_back);
 		for (unsigned i = 0; i < 16; i++)
 			pkts[i] = (struct netfront_packet){.data = buffers + i * 9216, .len = 9216};
 		got = netfront_ring_rx(&t.p.front, pkts, 16, &wake);
 		if (wake)
-			notify(t.to_back);
+			bell_ring(t.to_back);
 		for (unsigned i = 0; i < got; i++)
 			check_frame(&pkts[i], received++, want);
 		assert_null(t.p.front.broken);
@@ -145,10 +124,10 @@ static void every_frame_comes_back_as_it_was(void **state)
 		if (sent < FRAMES)
 			wake |= netfront_ring_arm_tx(&t.p.front, 32);
 		if (!wake)
-			assert_true(sleep_on(t.to_front));
+			assert_true(bell_sleep(t.to_front));
 	}
 	store_release(&t.must_stop, 1);
-	notify(t.to_back);
+	bell_ring(t.to_back);
 	pthread_join(back, NULL);
 	assert_false(t.back_is_stuck);
 	assert_int_equal(t.p.front.count->tx_packets, FRAMES);

@@ -2,14 +2,13 @@
  * test/stress/ring_stress_test.c - both halves of a ring as threads that sleep whenever they can.
  *
  * Each end sleeps on its eventfd as soon as final_check lets it, and is woken only when push says so. A lost wake-up is an
- * end that sleeps for ever: poll's limit of a minute only turns that into a failure.
+ * end that sleeps until its limit, and fails.
  */
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "bell.h"
 #include "rings/ring.h"
 #include "test.h"
 
@@ -24,8 +23,6 @@ struct stress_response {
 
 RING_DEFINE(stress, struct stress_request, struct stress_response);
 
-#define SLEEP_LIMIT_MS 60000
-
 struct link {
 	void *area;
 	size_t bytes;
@@ -37,22 +34,6 @@ struct link {
 	uint64_t front_sleeps, back_sleeps;
 	const char *front_error, *back_error;
 };
-
-static bool sleep_on(int fd)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	uint64_t n;
-
-	return poll(&p, 1, SLEEP_LIMIT_MS) == 1 && read(fd, &n, sizeof(n)) == sizeof(n);
-}
-
-static void wake(int fd)
-{
-	uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) != sizeof(one))
-		abort();
-}
 
 static uint64_t payload_of(uint64_t id)
 {
@@ -78,11 +59,11 @@ static const char *back_serve(struct stress_back *back, struct link *l, uint64_t
 		if (--batch == 0) {
 			batch = 1 + test_random(seed) % l->batch;
 			if (stress_back_push(back))
-				wake(l->wake_front);
+				bell_ring(l->wake_front);
 		}
 	}
 	if (stress_back_push(back))
-		wake(l->wake_front);
+		bell_ring(l->wake_front);
 	return NULL;
 }
 
@@ -99,7 +80,7 @@ static void *back_main(void *arg)
 		if (next == l->nr_entries || stress_back_final_check(&back))
 			continue;
 		l->back_sleeps++;
-		if (!sleep_on(l->wake_back))
+		if (!bell_sleep(l->wake_back))
 			l->back_error = "the back half was never woken";
 	}
 	return NULL;
@@ -130,7 +111,7 @@ static void front_fill(struct stress_front *front, struct link *l, uint64_t *sen
 		++*sent;
 	}
 	if (stress_front_push(front))
-		wake(l->wake_back);
+		bell_ring(l->wake_back);
 }
 
 static void *front_main(void *arg)
@@ -149,7 +130,7 @@ static void *front_main(void *arg)
 		    stress_front_final_check(&front))
 			continue;
 		l->front_sleeps++;
-		if (!sleep_on(l->wake_front))
+		if (!bell_sleep(l->wake_front))
 			l->front_error = "the front half was never woken";
 	}
 	return NULL;
@@ -161,9 +142,8 @@ static void run(uint64_t nr_entries, unsigned slots, uint32_t batch)
 	pthread_t front, back;
 
 	assert_int_equal(posix_memalign(&l.area, 64, l.bytes), 0);
-	l.wake_front = eventfd(0, 0);
-	l.wake_back = eventfd(0, 0);
-	assert_true(l.wake_front >= 0 && l.wake_back >= 0);
+	l.wake_front = bell_open();
+	l.wake_back = bell_open();
 	ring_head_init(l.area);
 	assert_int_equal(pthread_create(&back, NULL, back_main, &l), 0);
 	assert_int_equal(pthread_create(&front, NULL, front_main, &l), 0);
