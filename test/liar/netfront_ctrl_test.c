@@ -41,9 +41,7 @@ static int stop(void **state)
 	hv_peer_unmap_ring(peer, ring);
 	hv_peer_close(peer);
 	hv_close(dom0);
-	hv_close(guest);
-	box_wait_gone(&box, domid);
-	box_stop(&box);
+	box_end(&box, domid, guest);
 	return 0;
 }
 

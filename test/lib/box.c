@@ -186,6 +186,13 @@ void box_wait_gone(struct box *box, domid_t domid)
 	die("a domain does not go", ETIMEDOUT);
 }
 
+void box_end(struct box *box, domid_t domid, struct hv *guest)
+{
+	hv_close(guest);
+	box_wait_gone(box, domid);
+	box_stop(box);
+}
+
 /* ---- store ----------------------------------------------------------------------------------------------------------- */
 
 static struct store_client *store_of(struct box *box)

@@ -37,6 +37,8 @@ struct box {
 void box_start(struct box *box);
 /* Closes box->dom0, stops the core, and checks that no file, fd or domain stays. Guests are closed before. */
 void box_stop(struct box *box);
+/* The same for a box with one domain, which ends first. guest: NULL if it is closed already. */
+void box_end(struct box *box, domid_t domid, struct hv *guest);
 
 struct hv *box_open_dom0(struct box *box);
 domid_t box_create(struct box *box, const char *name, uint64_t memory_kib);

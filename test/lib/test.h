@@ -4,8 +4,10 @@
 #ifndef SLUICE_TEST_TEST_H
 #define SLUICE_TEST_TEST_H
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +22,14 @@ static inline uint32_t test_random(uint32_t *state)
 	*state ^= *state >> 17;
 	*state ^= *state << 5;
 	return *state;
+}
+
+/* Now, without a wait. */
+static inline bool test_is_readable(int fd)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+
+	return poll(&pfd, 1, 0) == 1;
 }
 
 #endif

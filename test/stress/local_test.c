@@ -31,9 +31,7 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-	hv_close(guest);
-	box_wait_gone(&box, domid);
-	box_stop(&box);
+	box_end(&box, domid, guest);
 	return 0;
 }
 

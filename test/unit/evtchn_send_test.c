@@ -3,7 +3,6 @@
  */
 #include "test.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -44,9 +43,7 @@ static int stop(void **state)
 
 static bool is_readable(unsigned vcpu)
 {
-	struct pollfd pfd = {.fd = w.fd[vcpu], .events = POLLIN};
-
-	return poll(&pfd, 1, 0) == 1;
+	return test_is_readable(w.fd[vcpu]);
 }
 
 static void every_port_arrives_alone_on_its_vcpu(void **state)

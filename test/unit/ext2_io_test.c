@@ -135,9 +135,7 @@ static int stop(void **state)
 		raw_back_stop(&back[i]);
 		free(disk[i]);
 	}
-	hv_close(guest);
-	box_wait_gone(&box, domid);
-	box_stop(&box);
+	box_end(&box, domid, guest);
 	return 0;
 }
 

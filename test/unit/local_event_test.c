@@ -43,17 +43,8 @@ static int start_three_vcpus(void **state)
 
 static int stop(void **state)
 {
-	hv_close(guest);
-	box_wait_gone(&box, domid);
-	box_stop(&box);
+	box_end(&box, domid, guest);
 	return 0;
-}
-
-static bool is_readable(int fd)
-{
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
-
-	return poll(&pfd, 1, 0) == 1;
 }
 
 /* Both ends of one channel; what the bind itself raised is taken. */
@@ -74,7 +65,7 @@ static void take_exactly(struct hv *hv, evtchn_port_t port)
 	assert_true(box_wait_readable(fd));
 	assert_int_equal(hv_event_take(hv, fd, got, 8), 1);
 	assert_int_equal(got[0], port);
-	assert_false(is_readable(fd));
+	assert_false(test_is_readable(fd));
 }
 
 static void events_go_both_ways(void **state)

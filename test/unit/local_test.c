@@ -4,7 +4,6 @@
 #include "test.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,17 +47,8 @@ static int stop_empty(void **state)
 static int stop(void **state)
 {
 	hv_peer_close(peer);
-	hv_close(guest);
-	box_wait_gone(&box, domid);
-	box_stop(&box);
+	box_end(&box, domid, guest);
 	return 0;
-}
-
-static bool is_readable(int fd)
-{
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
-
-	return poll(&pfd, 1, 0) == 1;
 }
 
 /* The core has worked off all that was sent to it before: its answers come in order. */
@@ -129,8 +119,8 @@ static void guest_and_domain_0_are_what_they_say(void **state)
 	assert_int_equal(hv_peer_domid(peer), domid);
 	assert_int_equal(hv_peer_open(guest, 0, &other), -EOPNOTSUPP);
 	assert_null(hv_grants(box.dom0));
-	assert_false(is_readable(hv_lost_fd(guest)));
-	assert_false(is_readable(hv_lost_fd(box.dom0)));
+	assert_false(test_is_readable(hv_lost_fd(guest)));
+	assert_false(test_is_readable(hv_lost_fd(box.dom0)));
 }
 
 /* ---- hypercalls ---------------------------------------------------------------------------------------------------------- */

@@ -4,7 +4,6 @@
 #include "test.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -370,13 +369,6 @@ static void more_copies_than_one_call_takes_are_several_calls(void **state)
 
 /* ---- ports ---------------------------------------------------------------------------------------------------------- */
 
-static bool is_readable(int fd)
-{
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
-
-	return poll(&pfd, 1, 0) == 1;
-}
-
 static void back_ends_port_has_an_fd_of_its_own(void **state)
 {
 	evtchn_port_t a, b, taken[4];
@@ -396,9 +388,9 @@ static void back_ends_port_has_an_fd_of_its_own(void **state)
 	assert_true(hv_evtchn_pending(hv, b));
 	assert_int_equal(hv_event_take(hv, hv_event_fd(hv, b), taken, 4), 1);
 	assert_int_equal(taken[0], b);
-	assert_true(is_readable(hv_event_fd(hv, b))); /* what came while it was masked is not lost */
+	assert_true(test_is_readable(hv_event_fd(hv, b))); /* what came while it was masked is not lost */
 	assert_int_equal(hv_event_take(hv, hv_event_fd(hv, b), taken, 4), 1);
-	assert_false(is_readable(hv_event_fd(hv, b)));
+	assert_false(test_is_readable(hv_event_fd(hv, b)));
 	hv_notify(hv, a);
 	assert_int_equal(fake_xen_nr_sent(a), 1);
 	assert_int_equal(hv_evtchn_close(hv, a), 0);
@@ -419,16 +411,16 @@ static void front_ends_ports_share_one_fd(void **state)
 	assert_int_equal(hv_evtchn_alloc_unbound(hv, 0, &b), 0);
 	fd = hv_event_fd(hv, a);
 	assert_int_equal(hv_event_fd(hv, b), fd);
-	assert_false(is_readable(fd));
+	assert_false(test_is_readable(fd));
 	fake_xen_send(b);
 	fake_xen_send(a);
-	assert_true(is_readable(fd));
+	assert_true(test_is_readable(fd));
 	assert_int_equal(hv_event_take(hv, fd, taken, 1), 1);
 	assert_int_equal(taken[0], b);
-	assert_true(is_readable(fd));
+	assert_true(test_is_readable(fd));
 	assert_int_equal(hv_event_take(hv, fd, taken, 4), 1);
 	assert_int_equal(taken[0], a);
-	assert_false(is_readable(fd));
+	assert_false(test_is_readable(fd));
 	hv_notify(hv, b);
 	assert_int_equal(fake_xen_nr_sent(b), 1);
 	assert_int_equal(hv_evtchn_close(hv, a), 0);
