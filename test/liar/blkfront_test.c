@@ -8,39 +8,25 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "box.h"
+#include "front_box.h"
 #include "frontends/blkfront.h"
-#include "raw_back.h"
 
 #define DEVID 51712u
 #define NR_SECTORS 8192u
 #define SOON_MS 300
 
-static struct box box;
-static domid_t domid;
-static struct hv *guest;
-static struct frontbus bus;
-static struct raw_back back;
+static struct front_box fb;
 static uint8_t disk[NR_SECTORS * 512];
 
 static int start(void **state)
 {
-	int rc;
-
-	box_start(&box);
-	domid = box_create(&box, "a", 8192);
-	box_add_vbd(&box, domid, DEVID, "/nowhere", "w");
-	guest = box_run(&box, domid, "a");
-	rc = frontbus_init(&bus, guest);
 	memset(disk, 0, sizeof(disk));
-	return rc;
+	return front_box_start(&fb, "vbd", DEVID, 8192, 1);
 }
 
 static int stop(void **state)
 {
-	hv_close(guest);
-	box_wait_gone(&box, domid);
-	box_stop(&box);
+	front_box_stop(&fb);
 	return 0;
 }
 
@@ -83,14 +69,9 @@ static struct blkfront *open_disk(int expected)
 {
 	struct blkfront *bf = NULL;
 
-	assert_int_equal(blkfront_create(&bus, DEVID, NULL, &bf), 0);
+	assert_int_equal(blkfront_create(&fb.bus, DEVID, NULL, &bf), 0);
 	assert_int_equal(blkfront_wait_connected(bf, expected == -ETIMEDOUT ? SOON_MS : 10000), expected);
 	return bf;
-}
-
-static void begin(void (*script)(struct raw_back *), const void *arg)
-{
-	raw_back_start(&back, box_open_dom0(&box), "vbd", domid, DEVID, script, (void *)(uintptr_t)arg);
 }
 
 /* ---- honest back ends, to know that the liars' tests test something ----------------------------------------------------- */
@@ -105,7 +86,7 @@ static void what_is_written_through_any_ring_is_read_back(void **state)
 		struct blkfront *bf;
 
 		memset(disk, 0, sizeof(disk));
-		begin(honest, orders[i]);
+		front_box_begin(&fb, honest, orders[i]);
 		bf = open_disk(0);
 		assert_int_equal(bf->ring_order, agreed[i]);
 		for (size_t k = 0; k < 1500 * 512; k++)
@@ -119,9 +100,7 @@ static void what_is_written_through_any_ring_is_read_back(void **state)
 		assert_int_equal(blkfront_read(bf, NR_SECTORS - 1, 2, have), -EINVAL);
 		assert_memory_equal(disk + 3 * 512, want, 1500 * 512);
 		blkfront_destroy(bf);
-		raw_back_stop(&back);
-		/* The next round is a new beginning, as a toolstack makes it. */
-		assert_int_equal(store_client_printf(hv_store(box.dom0, NULL), STORE_NO_TX, back.path, "state", "1"), 0);
+		front_box_renew(&fb);
 	}
 	free(want);
 	free(have);
@@ -138,7 +117,7 @@ static void a_read_only_disk_of_large_sectors_is_respected(void **state)
 	uint8_t *buffer = calloc(1, 8192);
 	struct blkfront *bf;
 
-	begin(read_only, NULL);
+	front_box_begin(&fb, read_only, NULL);
 	bf = open_disk(0);
 	assert_true(blkfront_get_disk(bf)->is_read_only);
 	assert_int_equal(blkfront_write(bf, 0, 8, buffer), -EROFS);
@@ -146,7 +125,7 @@ static void a_read_only_disk_of_large_sectors_is_respected(void **state)
 	assert_int_equal(blkfront_read(bf, 1, 8, buffer), -EINVAL);
 	assert_int_equal(blkfront_read(bf, 0, 9, buffer), -EINVAL);
 	blkfront_destroy(bf);
-	raw_back_stop(&back);
+	raw_back_stop(&fb.back);
 	free(buffer);
 }
 
@@ -172,11 +151,11 @@ static void a_back_end_that_skips_states_is_not_connected_to(void **state)
 	for (unsigned i = 0; i < ARRAY_LEN(scripts); i++) {
 		struct blkfront *bf;
 
-		begin(scripts[i], NULL);
+		front_box_begin(&fb, scripts[i], NULL);
 		bf = open_disk(-ETIMEDOUT);
 		assert_int_equal(blkfront_read(bf, 0, 1, disk), -ENODEV);
 		blkfront_destroy(bf);
-		raw_back_stop(&back);
+		raw_back_stop(&fb.back);
 	}
 }
 
@@ -206,13 +185,12 @@ static void a_disk_that_cannot_be_is_refused(void **state)
 		struct blkfront *bf;
 		char path[96];
 
-		begin(strange_disk, &keys[i]);
+		front_box_begin(&fb, strange_disk, &keys[i]);
 		bf = open_disk(-ENODEV);
-		snprintf(path, sizeof(path), "/local/domain/%u/device/vbd/%u/error", domid, DEVID);
-		assert_true(box_has_node(&box, path));
+		snprintf(path, sizeof(path), "/local/domain/%u/device/vbd/%u/error", fb.domid, DEVID);
+		assert_true(box_has_node(&fb.box, path));
 		blkfront_destroy(bf);
-		raw_back_stop(&back);
-		assert_int_equal(store_client_printf(hv_store(box.dom0, NULL), STORE_NO_TX, back.path, "state", "1"), 0);
+		front_box_renew(&fb);
 	}
 }
 
@@ -258,11 +236,10 @@ static void a_broken_ring_closes_the_device_and_says_why(void **state)
 		struct blkfront *bf;
 		unsigned nr = 0;
 		void *pages;
-		char *why;
 
-		begin(scripts[i], NULL);
+		front_box_begin(&fb, scripts[i], NULL);
 		bf = open_disk(0);
-		assert_int_equal(hv_pages_alloc(guest, 2, &pages), 0);
+		assert_int_equal(hv_pages_alloc(fb.guest, 2, &pages), 0);
 		for (unsigned k = 0; k < 2; k++) {
 			req[k] = (struct blkfront_request){
 				.op = BLKIF_OP_READ, .nr_sectors = 8, .data = (uint8_t *)pages + k * PAGE_BYTES};
@@ -277,13 +254,10 @@ static void a_broken_ring_closes_the_device_and_says_why(void **state)
 		/* The one that was honestly answered succeeded; the other came back when the device was closed. */
 		assert_true(req[1].status == -ENODEV);
 		assert_int_equal(blkfront_check(bf), -EPROTO);
-		assert_int_equal(store_client_readf(hv_store(box.dom0, NULL), STORE_NO_TX, &why, "%s/error", back.front), 0);
-		assert_non_null(strstr(why, "broke the protocol"));
-		free(why);
+		front_box_expect_error(&fb, "broke the protocol");
 		blkfront_destroy(bf);
-		hv_pages_free(guest, pages, 2);
-		raw_back_stop(&back);
-		assert_int_equal(store_client_printf(hv_store(box.dom0, NULL), STORE_NO_TX, back.path, "state", "1"), 0);
+		hv_pages_free(fb.guest, pages, 2);
+		front_box_renew(&fb);
 	}
 }
 
@@ -324,11 +298,11 @@ static void a_page_that_the_back_end_keeps_is_not_used_again(void **state)
 	void *page;
 
 	sem_init(&may_let_go, 0, 0);
-	begin(keep_page, NULL);
+	front_box_begin(&fb, keep_page, NULL);
 	bf = open_disk(0);
 	q = blkfront_get_queue(bf, 0);
 	memset(disk, 0x11, 512);
-	assert_int_equal(hv_pages_alloc(guest, 1, &page), 0);
+	assert_int_equal(hv_pages_alloc(fb.guest, 1, &page), 0);
 	req.data = page;
 	assert_int_equal(blkfront_submit(q, &req), 0);
 	blkfront_push(q);
@@ -344,8 +318,8 @@ static void a_page_that_the_back_end_keeps_is_not_used_again(void **state)
 	assert_int_equal(blkfront_read(bf, 0, 1, buffer), 0);
 	assert_int_equal(buffer[0], 0x11);
 	blkfront_destroy(bf);
-	hv_pages_free(guest, page, 1);
-	raw_back_stop(&back);
+	hv_pages_free(fb.guest, page, 1);
+	raw_back_stop(&fb.back);
 	sem_destroy(&may_let_go);
 }
 
@@ -366,13 +340,13 @@ static void a_back_end_that_goes_away_ends_the_wait(void **state)
 	uint8_t buffer[512];
 	struct blkfront *bf;
 
-	begin(go_away, NULL);
+	front_box_begin(&fb, go_away, NULL);
 	bf = open_disk(0);
 	assert_int_equal(blkfront_read(bf, 0, 1, buffer), -ENODEV);
 	assert_int_equal(blkfront_write(bf, 0, 1, buffer), -ENODEV);
 	assert_int_equal(blkfront_wait(bf, 1000), -ENODEV);
 	blkfront_destroy(bf);
-	raw_back_stop(&back);
+	raw_back_stop(&fb.back);
 }
 
 /* Sends events without end, and answers now and then. */
@@ -401,7 +375,7 @@ static void a_storm_of_events_does_not_stop_the_work(void **state)
 	uint8_t want[4096], have[4096];
 	struct blkfront *bf;
 
-	begin(storm, NULL);
+	front_box_begin(&fb, storm, NULL);
 	bf = open_disk(0);
 	for (unsigned i = 0; i < 200; i++) {
 		memset(want, (int)i, sizeof(want));
@@ -410,7 +384,7 @@ static void a_storm_of_events_does_not_stop_the_work(void **state)
 		assert_memory_equal(want, have, sizeof(want));
 	}
 	blkfront_destroy(bf);
-	raw_back_stop(&back);
+	raw_back_stop(&fb.back);
 }
 
 #define IN_A_BOX(test) cmocka_unit_test_setup_teardown(test, start, stop)

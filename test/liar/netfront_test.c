@@ -5,37 +5,25 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "box.h"
+#include "front_box.h"
 #include "frontends/netfront.h"
-#include "raw_back.h"
 
 #define SOON_MS 300
 
-static struct box box;
-static domid_t domid;
-static struct hv *guest;
-static struct frontbus bus;
-static struct raw_back back;
+static struct front_box fb;
 static uint8_t sent[9000], received[65536];
 
 static int start(void **state)
 {
-	box_start(&box);
-	domid = box_create(&box, "a", 8192);
-	box_add_vif(&box, domid, 0, "br0");
-	guest = box_run(&box, domid, "a");
 	for (unsigned i = 0; i < sizeof(sent); i++)
 		sent[i] = (uint8_t)(i * 11 + i / 256);
-	return frontbus_init(&bus, guest);
+	return front_box_start(&fb, "vif", 0, 8192, 1);
 }
 
 static int stop(void **state)
 {
-	hv_close(guest);
-	box_wait_gone(&box, domid);
-	box_stop(&box);
+	front_box_stop(&fb);
 	return 0;
 }
 
@@ -113,14 +101,9 @@ static struct netfront *open_vif(int expected)
 {
 	struct netfront *nf = NULL;
 
-	assert_int_equal(netfront_create(&bus, 0, NULL, &nf), 0);
+	assert_int_equal(netfront_create(&fb.bus, 0, NULL, &nf), 0);
 	assert_int_equal(netfront_wait_connected(nf, expected == -ETIMEDOUT ? SOON_MS : 10000), expected);
 	return nf;
-}
-
-static void begin(void (*script)(struct raw_back *), const void *arg)
-{
-	raw_back_start(&back, box_open_dom0(&box), "vif", domid, 0, script, (void *)(uintptr_t)arg);
 }
 
 static void send_and_expect(struct netfront *nf, uint32_t len)
@@ -139,7 +122,7 @@ static void frames_of_all_sizes_come_back(void **state)
 {
 	struct netfront *nf;
 
-	begin(echo, "1");
+	front_box_begin(&fb, echo, "1");
 	nf = open_vif(0);
 	assert_int_equal(nf->mtu, 1500);
 	assert_int_equal(nf->mac[0], 0);
@@ -151,7 +134,7 @@ static void frames_of_all_sizes_come_back(void **state)
 		assert_true(netfront_wait(nf, false, NETFRONT_SLOTS, 10000) > 0);
 	assert_int_equal(nf->queue[0].ring.count->tx_errors, 0);
 	netfront_destroy(nf);
-	raw_back_stop(&back);
+	raw_back_stop(&fb.back);
 }
 
 static void without_scatter_gather_a_frame_fits_one_page(void **state)
@@ -159,14 +142,14 @@ static void without_scatter_gather_a_frame_fits_one_page(void **state)
 	struct netfront_packet big = {.data = sent, .len = 4097};
 	struct netfront *nf;
 
-	begin(echo, "0");
+	front_box_begin(&fb, echo, "0");
 	nf = open_vif(0);
 	assert_int_equal(netfront_max_frame(nf), 4096);
 	assert_int_equal(netfront_tx_burst(nf, 0, &big, 1), 1);
 	assert_int_equal(nf->queue[0].ring.count->tx_drop_size, 1);
 	send_and_expect(nf, 4096);
 	netfront_destroy(nf);
-	raw_back_stop(&back);
+	raw_back_stop(&fb.back);
 }
 
 static void skip_to_connected(struct raw_back *b)
@@ -190,13 +173,13 @@ static void a_back_end_that_skips_states_is_not_connected_to(void **state)
 	for (unsigned i = 0; i < ARRAY_LEN(scripts); i++) {
 		struct netfront *nf;
 
-		begin(scripts[i], NULL);
+		front_box_begin(&fb, scripts[i], NULL);
 		nf = open_vif(-ETIMEDOUT);
 		assert_int_equal(netfront_tx_burst(nf, 0, &pkt, 1), 0);
 		assert_int_equal(netfront_rx_burst(nf, 0, &pkt, 1), 0);
 		assert_int_equal(netfront_max_frame(nf), 0);
 		netfront_destroy(nf);
-		raw_back_stop(&back);
+		raw_back_stop(&fb.back);
 	}
 }
 
@@ -228,21 +211,17 @@ static void a_broken_ring_closes_the_device_and_says_why(void **state)
 	for (unsigned i = 0; i < ARRAY_LEN(scripts); i++) {
 		struct netfront_packet pkt = {.data = received, .len = sizeof(received)};
 		struct netfront *nf;
-		char *why;
 
-		begin(scripts[i], NULL);
+		front_box_begin(&fb, scripts[i], NULL);
 		nf = open_vif(0);
 		do
 			assert_int_equal(netfront_rx_burst(nf, 0, &pkt, 1), 0);
 		while (netfront_wait(nf, true, 0, 10000) > 0);
 		assert_int_equal(netfront_check(nf), -EPROTO);
-		assert_int_equal(store_client_readf(hv_store(box.dom0, NULL), STORE_NO_TX, &why, "%s/error", back.front), 0);
-		assert_non_null(strstr(why, "broke the protocol"));
-		free(why);
+		front_box_expect_error(&fb, "broke the protocol");
 		assert_int_equal(netfront_rx_burst(nf, 0, &pkt, 1), 0);
 		netfront_destroy(nf);
-		raw_back_stop(&back);
-		assert_int_equal(store_client_printf(hv_store(box.dom0, NULL), STORE_NO_TX, back.path, "state", "1"), 0);
+		front_box_renew(&fb);
 	}
 }
 
@@ -264,7 +243,7 @@ static void a_back_end_that_goes_away_ends_the_wait(void **state)
 	int rc;
 
 	sem_init(&may_go, 0, 0);
-	begin(go_away, NULL);
+	front_box_begin(&fb, go_away, NULL);
 	nf = open_vif(0);
 	sem_post(&may_go);
 	do
@@ -272,7 +251,7 @@ static void a_back_end_that_goes_away_ends_the_wait(void **state)
 	while (rc > 0);
 	assert_int_equal(rc, -ENODEV);
 	netfront_destroy(nf);
-	raw_back_stop(&back);
+	raw_back_stop(&fb.back);
 	sem_destroy(&may_go);
 }
 
@@ -299,8 +278,8 @@ static void a_front_end_that_reconnects_does_so_a_few_times(void **state)
 	struct netfront *nf;
 	int rc;
 
-	begin(come_and_go, NULL);
-	assert_int_equal(netfront_create(&bus, 0, &opt, &nf), 0);
+	front_box_begin(&fb, come_and_go, NULL);
+	assert_int_equal(netfront_create(&fb.bus, 0, &opt, &nf), 0);
 	assert_int_equal(netfront_wait_connected(nf, 10000), 0);
 	assert_int_equal(netfront_tx_burst(nf, 0, &out, 1), 1);
 	do
@@ -310,7 +289,7 @@ static void a_front_end_that_reconnects_does_so_a_few_times(void **state)
 	assert_int_equal(nf->lost, 1); /* the frame that the first took along */
 	assert_int_equal(nf->nr_short_lives, NETFRONT_SHORT_LIVES);
 	netfront_destroy(nf);
-	raw_back_stop(&back);
+	raw_back_stop(&fb.back);
 }
 
 static void storm(struct raw_back *b)
@@ -331,12 +310,12 @@ static void a_storm_of_events_does_not_stop_the_work(void **state)
 {
 	struct netfront *nf;
 
-	begin(storm, NULL);
+	front_box_begin(&fb, storm, NULL);
 	nf = open_vif(0);
 	for (unsigned i = 0; i < 300; i++)
 		send_and_expect(nf, 60 + i);
 	netfront_destroy(nf);
-	raw_back_stop(&back);
+	raw_back_stop(&fb.back);
 }
 
 static void a_mac_address_is_six_pairs_of_digits(void **state)

@@ -9,37 +9,25 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "box.h"
+#include "front_box.h"
 #include "frontends/blkfront.h"
-#include "raw_back.h"
 
 #define DEVID 51712u
 #define NR_SECTORS 16384u
 #define VCPUS 3u
 
-static struct box box;
-static domid_t domid;
-static struct hv *guest;
-static struct frontbus bus;
-static struct raw_back back;
+static struct front_box fb;
 static uint8_t disk[NR_SECTORS * 512];
 
 static int start(void **state)
 {
-	box_start(&box);
-	domid = box_create_vcpus(&box, "a", 32768, VCPUS);
-	box_add_vbd(&box, domid, DEVID, "/nowhere", "w");
-	guest = box_run(&box, domid, "a");
 	memset(disk, 0, sizeof(disk));
-	return frontbus_init(&bus, guest);
+	return front_box_start(&fb, "vbd", DEVID, 32768, VCPUS);
 }
 
 static int stop(void **state)
 {
-	frontbus_finish(&bus);
-	hv_close(guest);
-	box_wait_gone(&box, domid);
-	box_stop(&box);
+	front_box_stop(&fb);
 	return 0;
 }
 
@@ -84,16 +72,11 @@ static void serve(struct raw_back *b)
 		raw_back_serve_disk(b, disk, NR_SECTORS);
 }
 
-static void begin(void (*script)(struct raw_back *), const struct offer *o)
-{
-	raw_back_start(&back, box_open_dom0(&box), "vbd", domid, DEVID, script, (void *)(uintptr_t)o);
-}
-
 static struct blkfront *open_disk(const struct blkfront_options *opt)
 {
 	struct blkfront *bf = NULL;
 
-	assert_int_equal(blkfront_create(&bus, DEVID, opt, &bf), 0);
+	assert_int_equal(blkfront_create(&fb.bus, DEVID, opt, &bf), 0);
 	assert_int_equal(blkfront_wait_connected(bf, 10000), 0);
 	return bf;
 }
@@ -101,9 +84,7 @@ static struct blkfront *open_disk(const struct blkfront_options *opt)
 static void close_disk(struct blkfront *bf)
 {
 	blkfront_destroy(bf);
-	raw_back_stop(&back);
-	/* The next round is a new beginning, as a toolstack makes it. */
-	assert_int_equal(store_client_printf(hv_store(box.dom0, NULL), STORE_NO_TX, back.path, "state", "1"), 0);
+	front_box_renew(&fb);
 }
 
 /* Writes and reads back, through queue i, one's own pages and (if the queue has a pool) memory that is not. */
@@ -157,12 +138,12 @@ static void each_feature_is_used_when_both_ends_have_it(void **state)
 		struct blkfront *bf;
 		void *pages;
 
-		begin(serve, &t[i].offer);
+		front_box_begin(&fb, serve, &t[i].offer);
 		bf = open_disk(&t[i].opt);
 		assert_int_equal(bf->ring_order, t[i].order);
 		assert_int_equal(bf->nr_queues, t[i].queues);
 		assert_int_equal(bf->is_persistent, t[i].is_persistent);
-		assert_int_equal(hv_pages_alloc(guest, 257, &pages), 0);
+		assert_int_equal(hv_pages_alloc(fb.guest, 257, &pages), 0);
 		for (unsigned q = 0; q < bf->nr_queues; q++) {
 			assert_int_equal(bf->queue[q].ring.max_segments, t[i].segments);
 			assert_int_equal(bf->queue[q].ring.is_pool_only, t[i].is_pool_only);
@@ -174,7 +155,7 @@ static void each_feature_is_used_when_both_ends_have_it(void **state)
 			assert_int_equal(bf->counters[q].write_ns.nr + bf->counters[q].read_ns.nr, 1);
 		}
 		close_disk(bf);
-		hv_pages_free(guest, pages, 257);
+		hv_pages_free(fb.guest, pages, 257);
 	}
 }
 
@@ -187,16 +168,16 @@ static void a_back_end_that_the_toolstack_distrusts_sees_only_the_data(void **st
 		void *page;
 		char dir[64];
 
-		snprintf(dir, sizeof(dir), "/local/domain/%u/device/vbd/%u", domid, DEVID);
-		assert_int_equal(store_client_printf(hv_store(box.dom0, NULL), STORE_NO_TX, dir, "trusted", "%u", trusted), 0);
-		begin(serve, &o);
+		snprintf(dir, sizeof(dir), "/local/domain/%u/device/vbd/%u", fb.domid, DEVID);
+		assert_int_equal(store_client_printf(hv_store(fb.box.dom0, NULL), STORE_NO_TX, dir, "trusted", "%u", trusted), 0);
+		front_box_begin(&fb, serve, &o);
 		bf = open_disk(NULL);
 		assert_int_equal(bf->queue[0].ring.is_pool_only, !trusted);
-		assert_int_equal(hv_pages_alloc(guest, 1, &page), 0);
+		assert_int_equal(hv_pages_alloc(fb.guest, 1, &page), 0);
 		use_queue(bf, 0, page, 8);
 		assert_int_equal(bf->queue[0].ring.count->copied_bytes, trusted ? 0 : 8192);
 		close_disk(bf);
-		hv_pages_free(guest, page, 1);
+		hv_pages_free(fb.guest, page, 1);
 	}
 }
 
@@ -220,7 +201,7 @@ static void flush_barrier_and_discard_do_what_is_offered(void **state)
 		struct blkfront *bf;
 
 		memset(disk, 0x55, sizeof(disk));
-		begin(serve, &t[i].offer);
+		front_box_begin(&fb, serve, &t[i].offer);
 		bf = open_disk(NULL);
 		assert_int_equal(blkfront_flush(bf), 0);
 		assert_int_equal(bf->queue[0].ring.count->flushes, t[i].flushes);
@@ -240,7 +221,7 @@ static void a_disk_of_large_sectors_takes_whole_ones(void **state)
 	uint8_t *buffer = malloc(16 * 512);
 	struct blkfront *bf;
 
-	begin(serve, &o);
+	front_box_begin(&fb, serve, &o);
 	bf = open_disk(NULL);
 	assert_int_equal(blkfront_get_disk(bf)->sector_bytes, 4096);
 	assert_true(blkfront_get_disk(bf)->is_cdrom);
@@ -275,7 +256,7 @@ static void a_disk_changes_its_size_while_it_is_used(void **state)
 	uint8_t buffer[512];
 	struct blkfront *bf;
 
-	begin(shrink_and_grow, &o);
+	front_box_begin(&fb, shrink_and_grow, &o);
 	bf = open_disk(NULL);
 	while (blkfront_get_disk(bf)->nr_sectors != 8192)
 		assert_true(blkfront_wait(bf, 10000) > 0);
@@ -361,13 +342,13 @@ static void each_queue_has_a_thread_of_its_own(void **state)
 		struct worker w[3];
 		struct blkfront *bf;
 
-		begin(serve, &offers[k]);
+		front_box_begin(&fb, serve, &offers[k]);
 		bf = open_disk(&opt);
 		assert_int_equal(bf->nr_queues, 3);
 		store_relaxed(&nr_at_work, 3);
 		for (unsigned i = 0; i < 3; i++) {
 			w[i] = (struct worker){.q = blkfront_get_queue(bf, i), .rounds = 1000};
-			assert_int_equal(hv_pages_alloc(guest, 2 * DEPTH, (void **)&w[i].pages), 0);
+			assert_int_equal(hv_pages_alloc(fb.guest, 2 * DEPTH, (void **)&w[i].pages), 0);
 			assert_int_equal(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
 		}
 		while (load_acquire(&nr_at_work))
@@ -376,7 +357,7 @@ static void each_queue_has_a_thread_of_its_own(void **state)
 			pthread_join(w[i].thread, NULL);
 			assert_int_equal(w[i].wrong, 0);
 			assert_true(w[i].rc >= 0);
-			hv_pages_free(guest, w[i].pages, 2 * DEPTH);
+			hv_pages_free(fb.guest, w[i].pages, 2 * DEPTH);
 		}
 		close_disk(bf);
 	}
@@ -421,7 +402,7 @@ static void requests_survive_a_back_end_that_is_started_again(void **state)
 		struct blkfront *bf;
 
 		memset(disk, 0, sizeof(disk));
-		begin(come_and_go, &offers[k]);
+		front_box_begin(&fb, come_and_go, &offers[k]);
 		bf = open_disk(&opt);
 		for (unsigned i = 0; i < 150; i++) {
 			memset(want, (int)(i + 1), sizeof(want));
@@ -466,7 +447,7 @@ static void a_device_that_is_taken_away_ends_all_waiting(void **state)
 	uint8_t buffer[512];
 	struct blkfront *bf;
 
-	begin(go_offline, &o);
+	front_box_begin(&fb, go_offline, &o);
 	bf = open_disk(&opt);
 	assert_int_equal(blkfront_read(bf, 0, 1, buffer), -ENODEV);
 	assert_int_equal(blkfront_read(bf, 0, 1, buffer), -ENODEV);
@@ -480,7 +461,7 @@ static void a_back_end_that_closes_with_an_error_is_not_waited_for(void **state)
 	uint8_t buffer[512];
 	struct blkfront *bf;
 
-	begin(go_with_an_error, &o);
+	front_box_begin(&fb, go_with_an_error, &o);
 	bf = open_disk(&opt);
 	assert_int_equal(blkfront_read(bf, 0, 1, buffer), -ENODEV);
 	close_disk(bf);
