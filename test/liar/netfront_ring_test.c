@@ -60,6 +60,14 @@ static void assert_dead(struct net_pair *p)
 	assert_true(netfront_ring_arm_tx(&p->front, 1));
 }
 
+/* What the back end answered to rx is shown, nothing is received, and the ring is dead. */
+static void expect_death_by_rx(struct net_pair *p)
+{
+	netif_rxr_back_push(&p->rx);
+	assert_int_equal(receive(p), 0);
+	assert_dead(p);
+}
+
 static void a_tx_answer_nobody_waits_for_breaks_the_ring(void **state)
 {
 	static const struct {
@@ -95,9 +103,7 @@ static void an_rx_answer_in_another_slot_breaks_the_ring(void **state)
 
 		net_pair_init(&p, true);
 		answer_rx(&p, ids[i], 0, 0, 60);
-		netif_rxr_back_push(&p.rx);
-		assert_int_equal(receive(&p), 0);
-		assert_dead(&p);
+		expect_death_by_rx(&p);
 		net_pair_finish(&p);
 	}
 }
@@ -179,9 +185,7 @@ static void a_chain_too_long_is_dropped_and_one_without_end_breaks_the_ring(void
 	net_pair_init(&p, true);
 	for (uint16_t i = 0; i < NETFRONT_SLOTS; i++)
 		answer_rx(&p, i, 0, NETRXF_more_data, 60);
-	netif_rxr_back_push(&p.rx);
-	assert_int_equal(receive(&p), 0);
-	assert_dead(&p);
+	expect_death_by_rx(&p);
 	net_pair_finish(&p);
 }
 
@@ -191,9 +195,7 @@ static void extra_info_nobody_asked_for_breaks_the_ring(void **state)
 
 	net_pair_init(&p, true);
 	answer_rx(&p, 0, 0, NETRXF_extra_info, 60);
-	netif_rxr_back_push(&p.rx);
-	assert_int_equal(receive(&p), 0);
-	assert_dead(&p);
+	expect_death_by_rx(&p);
 	net_pair_finish(&p);
 }
 
@@ -248,17 +250,13 @@ static void extra_info_without_end_or_in_the_middle_breaks_the_ring(void **state
 	answer_rx(&p, 0, 0, NETRXF_extra_info, 60);
 	for (unsigned i = 1; i < NETFRONT_SLOTS; i++)
 		memcpy(&p.rx.sh->slot[p.rx.rsp_prod++ & p.rx.mask], &endless, sizeof(endless));
-	netif_rxr_back_push(&p.rx);
-	assert_int_equal(receive(&p), 0);
-	assert_dead(&p);
+	expect_death_by_rx(&p);
 	net_pair_finish(&p);
 
 	net_pair_init_as(&p, NETFRONT_SLOTS, UINT32_MAX, UINT32_MAX);
 	answer_rx(&p, 0, 0, NETRXF_more_data, 60);
 	answer_rx(&p, 1, 0, NETRXF_extra_info, 60);
-	netif_rxr_back_push(&p.rx);
-	assert_int_equal(receive(&p), 0);
-	assert_dead(&p);
+	expect_death_by_rx(&p);
 	net_pair_finish(&p);
 }
 
