@@ -116,6 +116,35 @@ static void assert_back(domid_t domid, unsigned devid, const char *key, const ch
 	free(value);
 }
 
+/* Where the two ends of a domain's first disk keep their nodes; until the next call. */
+static const char *front_dir(domid_t domid)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "/local/domain/%u/device/vbd/51712", domid);
+	return path;
+}
+
+static const char *back_dir(domid_t domid)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "/local/domain/0/backend/vbd/%u/51712", domid);
+	return path;
+}
+
+/* A bus that has found one disk of a new domain. */
+static struct xenbus *bus_with_disk(domid_t *domid)
+{
+	struct xenbus *bus;
+
+	*domid = box_create(&box, "a", 4096);
+	assert_int_equal(xenbus_create(box.dom0, &driver, &arg, &bus), 0);
+	box_add_vbd(&box, *domid, 51712, "/x", "r");
+	pump_until(bus, 1);
+	return bus;
+}
+
 static void devices_before_and_after_the_bus_are_found(void **state)
 {
 	domid_t a = box_create(&box, "a", 4096), b = box_create(&box, "b", 4096);
@@ -165,17 +194,14 @@ static void device_that_is_plugged_again_is_probed_again(void **state)
 	struct store_client *sc = hv_store(box.dom0, NULL);
 	domid_t a = box_create(&box, "a", 4096);
 	struct xenbus *bus;
-	char path[64];
 
 	assert_int_equal(xenbus_create(box.dom0, &driver, &arg, &bus), 0);
 	for (unsigned i = 1; i <= 3; i++) {
 		box_add_vbd(&box, a, 51712, "/x", "r");
 		pump_until(bus, 1);
 		assert_int_equal(nr_devices, i);
-		snprintf(path, sizeof(path), "/local/domain/%u/device/vbd/51712", a);
-		assert_int_equal(store_client_rm(sc, STORE_NO_TX, path), 0);
-		snprintf(path, sizeof(path), "/local/domain/0/backend/vbd/%u/51712", a);
-		assert_int_equal(store_client_rm(sc, STORE_NO_TX, path), 0);
+		assert_int_equal(store_client_rm(sc, STORE_NO_TX, front_dir(a)), 0);
+		assert_int_equal(store_client_rm(sc, STORE_NO_TX, back_dir(a)), 0);
 		pump_until(bus, 0);
 		assert_null(back_value(a, 51712, "state")); /* nothing of it came to life again */
 	}
@@ -186,19 +212,13 @@ static void device_that_is_plugged_again_is_probed_again(void **state)
 static void device_taken_offline_is_closed_and_let_go(void **state)
 {
 	struct store_client *sc = hv_store(box.dom0, NULL);
-	domid_t a = box_create(&box, "a", 4096);
-	struct xenbus *bus;
-	char path[64];
+	domid_t a;
+	struct xenbus *bus = bus_with_disk(&a);
 
-	assert_int_equal(xenbus_create(box.dom0, &driver, &arg, &bus), 0);
-	box_add_vbd(&box, a, 51712, "/x", "r");
-	pump_until(bus, 1);
-	snprintf(path, sizeof(path), "/local/domain/0/backend/vbd/%u/51712", a);
 	assert_int_equal(store_client_write(sc, STORE_NO_TX, "/local/domain/0/nonsense", "1", 1), 0);
-	assert_int_equal(store_client_printf(sc, STORE_NO_TX, path, "online", "0"), 0);
-	assert_int_equal(store_client_printf(sc, STORE_NO_TX, path, "state", "5"), 0);
-	snprintf(path, sizeof(path), "/local/domain/%u/device/vbd/51712", a);
-	assert_int_equal(store_client_printf(sc, STORE_NO_TX, path, "state", "6"), 0);
+	assert_int_equal(store_client_printf(sc, STORE_NO_TX, back_dir(a), "online", "0"), 0);
+	assert_int_equal(store_client_printf(sc, STORE_NO_TX, back_dir(a), "state", "5"), 0);
+	assert_int_equal(store_client_printf(sc, STORE_NO_TX, front_dir(a), "state", "6"), 0);
 	pump_until(bus, 0);
 	assert_back(a, 51712, "state", "6");
 	assert_int_equal(nr_devices, 1);
@@ -313,19 +333,15 @@ static void count_reads(struct hv *hv)
 static void storm_of_front_states_is_looked_at_once(void **state)
 {
 	struct store_client *sc = hv_store(box.dom0, NULL);
-	domid_t a = box_create(&box, "a", 4096);
 	struct xenbus *bus;
 	unsigned before;
-	char path[64];
+	domid_t a;
 
 	count_reads(box.dom0);
-	assert_int_equal(xenbus_create(box.dom0, &driver, &arg, &bus), 0);
-	box_add_vbd(&box, a, 51712, "/x", "r");
-	pump_until(bus, 1);
+	bus = bus_with_disk(&a);
 	before = nr_reads;
-	snprintf(path, sizeof(path), "/local/domain/%u/device/vbd/51712", a);
 	for (unsigned i = 0; i < 200; i++)
-		assert_int_equal(store_client_printf(sc, STORE_NO_TX, path, "state", i % 2 ? "3" : "6"), 0);
+		assert_int_equal(store_client_printf(sc, STORE_NO_TX, front_dir(a), "state", i % 2 ? "3" : "6"), 0);
 	box_add_vbd(&box, a, 51728, "/x", "r"); /* its event comes behind those */
 	hold_events_until("51728");
 	assert_true(nr_held > 200);
@@ -342,15 +358,13 @@ static void bus_that_keeps_devices_leaves_them_to_the_next_one(void **state)
 	struct store_client *sc = hv_store(box.dom0, NULL);
 	domid_t a = box_create(&box, "a", 4096);
 	struct xenbus *bus;
-	char path[64];
 
 	box.dom0->keeps_devices = true;
 	assert_int_equal(xenbus_create(box.dom0, &driver, &arg, &bus), 0);
 	box_add_vbd(&box, a, 51712, "/x", "r");
 	box_add_vbd(&box, a, 51728, "/y", "r");
 	pump_until(bus, 2);
-	snprintf(path, sizeof(path), "/local/domain/%u/device/vbd/51712", a);
-	assert_int_equal(store_client_printf(sc, STORE_NO_TX, path, "state", "4"), 0);
+	assert_int_equal(store_client_printf(sc, STORE_NO_TX, front_dir(a), "state", "4"), 0);
 	while (nr_connects < 1)
 		assert_true(box_wait_readable(xenbus_fd(bus)) && !xenbus_process(bus));
 	for (unsigned round = 1; round <= 2; round++) {
