@@ -275,6 +275,13 @@ static void rig_stop(struct rig *r)
 	unlink(r->image);
 }
 
+/* The whole handshake, which goes well. */
+static void offer_and_connect(struct rig *r)
+{
+	assert_int_equal(vbd_driver.offer(&r->h), 0);
+	assert_int_equal(vbd_driver.connect(&r->h), 0);
+}
+
 static void a_good_front_end_is_connected(void **state)
 {
 	struct rig r;
@@ -297,8 +304,7 @@ static void a_good_front_end_is_connected(void **state)
 	assert_string_equal(world.said, "");
 	/* Once more: a front end that reconnects. */
 	vbd_driver.disconnect(&r.h);
-	assert_int_equal(vbd_driver.offer(&r.h), 0);
-	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	offer_and_connect(&r);
 	rig_stop(&r);
 }
 
@@ -330,8 +336,7 @@ static void every_ring_order_is_read(void **state)
 			snprintf(value, sizeof(value), "%u", 100 + i);
 			set(FRONT, key, value);
 		}
-		assert_int_equal(vbd_driver.offer(&r.h), 0);
-		assert_int_equal(vbd_driver.connect(&r.h), 0);
+		offer_and_connect(&r);
 		assert_int_equal(world.nr_refs, 1u << order);
 		for (unsigned i = 0; i < 1u << order; i++)
 			assert_int_equal(world.refs[i], 100 + i);
@@ -352,8 +357,7 @@ static void what_a_front_end_may_leave_out_is_not_missed(void **state)
 
 		rig_start(&r);
 		set(FRONT, cases[i].key, cases[i].value);
-		assert_int_equal(vbd_driver.offer(&r.h), 0);
-		assert_int_equal(vbd_driver.connect(&r.h), 0);
+		offer_and_connect(&r);
 		assert_int_equal(world.refs[0], 8);
 		rig_stop(&r);
 	}
@@ -466,8 +470,7 @@ static void each_queue_has_its_own_folder(void **state)
 			snprintf(value, sizeof(value), "%u", 10 * q + i + 1);
 			set(FRONT, key, value);
 		}
-	assert_int_equal(vbd_driver.offer(&r.h), 0);
-	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	offer_and_connect(&r);
 	assert_int_equal(world.nr_mapped, 3);
 	assert_int_equal(world.nr_ports, 3);
 	assert_int_equal(world.refs[1], 22);
@@ -532,8 +535,7 @@ static void the_front_end_and_the_platform_choose_where_pages_lie(void **state)
 		world.is_map_dear = cases[i].is_dear;
 		r.options.is_copying = cases[i].is_copying;
 		set(FRONT, "feature-persistent", cases[i].persistent);
-		assert_int_equal(vbd_driver.offer(&r.h), 0);
-		assert_int_equal(vbd_driver.connect(&r.h), 0);
+		offer_and_connect(&r);
 		assert_int_equal(queue_pages_mode(r.vbd.link->queue[0].queue), cases[i].mode);
 		rig_stop(&r);
 	}
@@ -546,8 +548,7 @@ static void a_cdrom_is_read_only_and_says_so(void **state)
 	rig_start(&r);
 	set(BACK, "device-type", "cdrom");
 	set(BACK, "removable", "1");
-	assert_int_equal(vbd_driver.offer(&r.h), 0);
-	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	offer_and_connect(&r);
 	assert_true(r.vbd.limits.is_readonly);
 	assert_string_equal(get(BACK "/info"), "7"); /* VDISK_CDROM, VDISK_REMOVABLE, VDISK_READONLY */
 	rig_stop(&r);
@@ -559,8 +560,7 @@ static void an_image_that_grew_is_told_by_size_and_state(void **state)
 
 	rig_start(&r);
 	r.options.disk.engine = &disk_sync;
-	assert_int_equal(vbd_driver.offer(&r.h), 0);
-	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	offer_and_connect(&r);
 	r.h.connected = true;
 	assert_int_equal(truncate(r.image, (1 << 21) + 100), 0);
 	vbd_driver.own_changed(&r.h, "sectors"); /* any other key */
@@ -628,8 +628,7 @@ static void a_running_device_is_taken_over_with_what_was_offered(void **state)
 
 	rig_start(&r);
 	r.options.max_segments = 1000;
-	assert_int_equal(vbd_driver.offer(&r.h), 0);
-	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	offer_and_connect(&r);
 	rig_kill(&r);
 	r.options.max_segments = 32;
 	assert_int_equal(vbd_driver.connect(&r.h), 0);
@@ -650,8 +649,7 @@ static void a_journal_that_is_not_this_connections_is_not_believed(void **state)
 			struct rig r;
 
 			rig_start(&r);
-			assert_int_equal(vbd_driver.offer(&r.h), 0);
-			assert_int_equal(vbd_driver.connect(&r.h), 0);
+			offer_and_connect(&r);
 			rig_kill(&r);
 			r.h.is_unclean = unclean;
 			set(cases[i].dir, cases[i].key, cases[i].value);
@@ -675,8 +673,7 @@ static void connecting_and_disconnecting_fast_leaves_nothing(void **state)
 
 	rig_start(&r);
 	for (unsigned i = 0; i < 300; i++) {
-		assert_int_equal(vbd_driver.offer(&r.h), 0);
-		assert_int_equal(vbd_driver.connect(&r.h), 0);
+		offer_and_connect(&r);
 		if (i % 3 == 0)
 			vbd_driver.own_changed(&r.h, "limit-read-iops");
 		if (i % 5 == 0)
@@ -739,8 +736,7 @@ static void an_image_that_hangs_holds_up_its_own_device_only(void **state)
 	hang.base.engine = &hang_engine;
 	rig_start(&r);
 	r.options.disk.engine = &hang_engine;
-	assert_int_equal(vbd_driver.offer(&r.h), 0);
-	assert_int_equal(vbd_driver.connect(&r.h), 0);
+	offer_and_connect(&r);
 	blkif_ring_front_init(&front, world.ring, PAGE_BYTES);
 	blkif_ring_front_put(&front, &flush);
 	blkif_ring_front_push(&front);
