@@ -20,12 +20,10 @@
 #include "bench/bench.h"
 #include "bench/system.h"
 #include "hv/handshake.h"
-#include "tools/device_nodes.h"
 
 #define NR_ENDS 20
 #define GUEST_MIB 8
 #define GUEST_RAM_NAME "sluice-ram" /* as the core names an extent's memfd */
-#define CONNECT_TIMEOUT_MS 20000
 
 static int kernel_fd;
 
@@ -68,7 +66,7 @@ static void wait_connected(domid_t domid)
 		store_client_watch(sys.store, path[i], "bench");
 	}
 	while (!done[0] || !done[1]) {
-		if (store_client_wait(sys.store, CONNECT_TIMEOUT_MS) <= 0)
+		if (store_client_wait(sys.store, SYSTEM_CONNECT_MS) <= 0)
 			system_die("%s does not become Connected", path[done[0]]);
 		while (!store_client_next_watch(sys.store, &fired, &token)) {
 			free(fired);
@@ -84,42 +82,17 @@ static void wait_connected(domid_t domid)
 /* Milliseconds from nothing to two Connected devices. */
 static double make_domain(unsigned number)
 {
-	char name[32], text[sizeof(sys.tools) + 512], *why = NULL, *warnings = NULL;
-	struct domain_config config;
+	char name[32], lines[sizeof(sys.tools) + 256];
 	uint64_t start;
-	domid_t domid;
-	double ms;
-	int err;
 
 	snprintf(name, sizeof(name), "bench-%u", number);
-	snprintf(text, sizeof(text),
-		 "name=\"%s\"\nmemory=%d\nkernel=\"%s/sluice-guest\"\nextra=\"idle 0 xvda\"\nvif=['']\n"
+	snprintf(lines, sizeof(lines),
+		 "memory=%d\nkernel=\"%s/sluice-guest\"\nextra=\"idle 0 xvda\"\nvif=['']\n"
 		 "disk=['format=raw,vdev=xvda,access=ro,target=%s/disk.img']\n",
-		 name, GUEST_MIB, sys.tools, sys.dir);
+		 GUEST_MIB, sys.tools, sys.dir);
 	start = bench_now_ns();
-	err = domain_config_parse(&config, "bench", text, &why, &warnings);
-	if (!err)
-		err = domain_config_resolve(&config, &why);
-	if (err)
-		system_die("config: %s", why);
-	struct toolstack_domain domain = {.name = name, .vcpus = 1, .memory_kib = config.memory_kib};
-	memcpy(domain.uuid, config.uuid, sizeof(domain.uuid));
-	err = toolstack_domain_create(sys.hv, &domain, &domid);
-	if (!err)
-		err = toolstack_domain_load(sys.hv, domid, kernel_fd, config.cmdline);
-	if (!err)
-		err = device_nodes_write(sys.store, domid, &config);
-	if (!err)
-		err = device_nodes_wait(sys.store, domid, &config, CONNECT_TIMEOUT_MS, &why);
-	if (!err)
-		err = toolstack_domain_unpause(sys.hv, domid);
-	if (err)
-		system_die("domain %u of this run: %s", number, why ? why : strerror(-err));
-	wait_connected(domid);
-	ms = (double)(bench_now_ns() - start) / 1e6;
-	free(warnings);
-	domain_config_finish(&config);
-	return ms;
+	wait_connected(system_make_domain(name, lines, kernel_fd));
+	return (double)(bench_now_ns() - start) / 1e6;
 }
 
 /* ---- what it costs ---------------------------------------------------------------------------------------------------- */

@@ -17,8 +17,6 @@
 #include "bench/bench.h"
 #include "tools/device_nodes.h"
 
-#define CONNECT_TIMEOUT_MS 20000
-
 struct system sys;
 
 static void remove_dir(const char *path)
@@ -170,16 +168,14 @@ struct hv *system_attach(const char *name, unsigned memory_mib, const char *disk
 	return system_become(name, memory_mib, devices);
 }
 
-struct hv *system_become(const char *name, unsigned memory_mib, const char *devices)
+domid_t system_make_domain(const char *name, const char *lines, int kernel_fd)
 {
-	struct hv_options opt = {.run_dir = sys.dir, .attach = name};
-	char text[1024], *why = NULL, *warnings = NULL;
+	char text[sizeof(sys.tools) + 512], *why = NULL, *warnings = NULL;
 	struct domain_config config;
-	struct hv *guest = NULL;
 	domid_t domid;
 	int err;
 
-	snprintf(text, sizeof(text), "name=\"%s\"\nmemory=%u\nkernel=\"\"\n%s", name, memory_mib, devices);
+	snprintf(text, sizeof(text), "name=\"%s\"\n%s", name, lines);
 	err = domain_config_parse(&config, "bench", text, &why, &warnings);
 	if (!err)
 		err = domain_config_resolve(&config, &why);
@@ -188,17 +184,32 @@ struct hv *system_become(const char *name, unsigned memory_mib, const char *devi
 	struct toolstack_domain domain = {.name = name, .vcpus = 1, .memory_kib = config.memory_kib};
 	memcpy(domain.uuid, config.uuid, sizeof(domain.uuid));
 	err = toolstack_domain_create(sys.hv, &domain, &domid);
+	if (!err && kernel_fd >= 0)
+		err = toolstack_domain_load(sys.hv, domid, kernel_fd, config.cmdline);
 	if (!err)
 		err = device_nodes_write(sys.store, domid, &config);
 	if (!err)
-		err = device_nodes_wait(sys.store, domid, &config, CONNECT_TIMEOUT_MS, &why);
+		err = device_nodes_wait(sys.store, domid, &config, SYSTEM_CONNECT_MS, &why);
 	if (!err)
 		err = toolstack_domain_unpause(sys.hv, domid);
-	if (!err)
-		err = hv_open_guest(&opt, &guest);
 	if (err)
 		system_die("domain %s: %s", name, why ? why : strerror(-err));
 	free(warnings);
 	domain_config_finish(&config);
+	return domid;
+}
+
+struct hv *system_become(const char *name, unsigned memory_mib, const char *devices)
+{
+	struct hv_options opt = {.run_dir = sys.dir, .attach = name};
+	struct hv *guest = NULL;
+	char lines[1024];
+	int err;
+
+	snprintf(lines, sizeof(lines), "memory=%u\nkernel=\"\"\n%s", memory_mib, devices);
+	system_make_domain(name, lines, SYSTEM_NO_KERNEL);
+	err = hv_open_guest(&opt, &guest);
+	if (err)
+		system_die("domain %s: %s", name, strerror(-err));
 	return guest;
 }

@@ -15,6 +15,8 @@
 
 #define SYSTEM_MAX_DAEMONS 4
 #define SYSTEM_ANY_CPU (-1)
+#define SYSTEM_NO_KERNEL (-1)
+#define SYSTEM_CONNECT_MS 20000 /* most that a back end may take */
 
 struct system {
 	char dir[64];     /* of the run */
@@ -40,6 +42,11 @@ void system_stop_last(void);
 void system_end(void);
 __attribute__((noreturn, format(printf, 1, 2))) void system_die(const char *fmt, ...);
 
+/*
+ * Makes a domain of these lines of its configuration (all but its name), as `sluice create` does: built, nodes written, back
+ * ends waited for, unpaused.
+ */
+domid_t system_make_domain(const char *name, const char *lines, int kernel_fd);
 /* Makes a domain that has RAM and these lines of its configuration, and has this process become it. */
 struct hv *system_become(const char *name, unsigned memory_mib, const char *devices);
 /* The same with a disk, xvda. */
