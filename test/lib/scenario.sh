@@ -119,3 +119,30 @@ is_gone() { ! sluice domid "$1" >/dev/null 2>&1; }
 
 # The guest's process: the child of sluiced that belongs to the domain. $1: sluiced's id; all of its descendants.
 guest_pids() { system_descendants "$1"; }
+
+# ---- guests that are a TAP of their own network namespace (sluice-guest tap): guest gN has the addresses 10.9.0.N and fd09::N -----------
+
+tap_pid=()
+# create_tap N: the domain, of g<N>.cfg, with one vif.
+create_tap() {
+	printf 'name="g%s"\nkernel=""\nmemory=32\nvif=["mac=00:16:3e:00:00:0%s"]\n' "$1" "$1" >"$system_dir/g$1.cfg"
+	sluice create -q "$system_dir/g$1.cfg" || fail "guest $1"
+}
+# start_tap N OPTION...: returns when it is connected. Its log, with its figures, is log/tap<N>.log.
+start_tap() {
+	local n=$1
+	shift
+	create_tap "$n"
+	"$SLUICE_BUILD/tools/sluice-guest" --attach "g$n" --run-dir "$system_run_dir" tap 0 --address "10.9.0.$n/24" --address "fd09::$n/64" "$@" \
+		>"$system_dir/log/tap$n.log" 2>&1 &
+	tap_pid[n]=$!
+	system_until 20 grep -q '^ready' "$system_dir/log/tap$n.log" || fail "tap $n is ready"
+}
+end_tap() {
+	sluice shutdown "g$1" >/dev/null || fail "shutdown of guest $1"
+	wait "${tap_pid[$1]}" || fail "tap $1 ends well"
+	system_until 10 is_gone "g$1" || fail "guest $1 is gone"
+}
+in_ns() { nsenter --net="/proc/${tap_pid[$1]}/ns/net" "${@:2}"; }
+# tap_figure N NAME: of the figures that a guest says at its end.
+tap_figure() { awk -v name="$2" '$1 == name { print $2 }' "$system_dir/log/tap$1.log"; }

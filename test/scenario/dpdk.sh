@@ -12,29 +12,6 @@ plugin=$(mktemp -d /run/sluice-plugin.XXXXXX)/librte_net_sluice.so
 cp "$SLUICE_BUILD/tools/librte_net_sluice.so" "$plugin" || fail "a copy of the plugin"
 trap 'status=$?; rm -rf "${plugin%/*}"; (exit $status); scenario_finish' EXIT
 
-create() {
-	local n=$1
-	printf 'name="g%s"\nkernel=""\nmemory=32\nvif=["mac=00:16:3e:00:00:0%s"]\n' "$n" "$n" >"$system_dir/g$n.cfg"
-	sluice create -q "$system_dir/g$n.cfg" || fail "guest $n"
-}
-tap_pid=()
-start_tap() {
-	local n=$1
-	shift
-	create "$n"
-	"$SLUICE_BUILD/tools/sluice-guest" --attach "g$n" --run-dir "$system_run_dir" tap 0 --address "10.9.0.$n/24" --address "fd09::$n/64" "$@" \
-		>"$system_dir/log/tap$n.log" 2>&1 &
-	tap_pid[n]=$!
-	system_until 10 grep -q '^ready' "$system_dir/log/tap$n.log" || fail "tap $n is ready"
-}
-end_tap() {
-	sluice shutdown "g$1" >/dev/null || fail "shutdown of guest $1"
-	wait "${tap_pid[$1]}" || fail "tap $1 ends well"
-	system_until 10 is_gone "g$1" || fail "guest $1 is gone"
-}
-in_ns() { nsenter --net="/proc/${tap_pid[$1]}/ns/net" "${@:2}"; }
-figure() { awk -v name="$2" '$1 == name { print $2 }' "$system_dir/log/tap$1.log"; }
-
 # testpmd_start DEVARGS OPTION...: its words go to log/testpmd.log, commands come through fd 8.
 testpmd_start() {
 	local device=$1
@@ -65,7 +42,7 @@ echoes() {
 	in_ns 2 ping -c 1 -W 1 10.9.0.99 >/dev/null 2>&1
 }
 for queues in 1 2; do
-	create 1
+	create_tap 1
 	testpmd_start "net_netfront0,attach=g1,run_dir=$system_run_dir" --rxq=$queues --txq=$queues --forward-mode=icmpecho
 	tell start
 	system_until 10 echoes || fail "testpmd answers a ping"
@@ -74,7 +51,7 @@ for queues in 1 2; do
 	testpmd_end
 	system_until 10 is_gone g1 || fail "the guest ends with testpmd"
 done
-create 1
+create_tap 1
 testpmd_start "net_netfront0,attach=g1,run_dir=$system_run_dir,slots=64" --forward-mode=txonly --eth-peer=0,00:16:3e:00:00:02 --txpkts=64,200,1000
 tell start
 sleep 1
@@ -160,7 +137,7 @@ refused_vdev "no sluiced answers in /nowhere" "net_netfront0,attach=g1,run_dir=/
 refused_vdev "cannot be understood" "net_netfront0,colour=red"
 refused_vdev "vif=x is not a number" "net_netfront0,attach=g1,vif=x"
 refused_vdev "attach= is empty or too long" "net_netfront0,attach="
-create 1
+create_tap 1
 refused_vdev "vif 7 does not exist" "net_netfront0,attach=g1,vif=7,run_dir=$system_run_dir"
 system_until 10 is_gone g1 || fail "guest 1 is gone"
 
@@ -218,8 +195,8 @@ holds "a guest killed under load is gone, and the next of its name is served"
 end_tap 1
 end_tap 2
 testpmd_end
-[ "$(figure 1 net_staging_pages | cut -d. -f1)" -gt 0 ] || fail "testpmd keeps none of guest 1's pages mapped"
-holds "testpmd keeps $(figure 1 net_staging_pages) of guest 1's pages mapped"
+[ "$(tap_figure 1 net_staging_pages | cut -d. -f1)" -gt 0 ] || fail "testpmd keeps none of guest 1's pages mapped"
+holds "testpmd keeps $(tap_figure 1 net_staging_pages) of guest 1's pages mapped"
 
 more_devices=''
 refused_vdev "names no guest" "net_netback0,run_dir=$system_run_dir"

@@ -33,21 +33,14 @@ vswitchd_pid=$!
 vsctl --timeout=30 add-br br0 -- set bridge br0 datapath_type=netdev || fail "the bridge"
 
 guests=(1 2)
-tap_pid=()
 for n in "${guests[@]}"; do
 	vsctl --timeout=30 add-port br0 "vif$n" -- set Interface "vif$n" type=dpdk \
 		"options:dpdk-devargs=net_netback$n,guest=g$n,run_dir=$system_run_dir" || fail "port $n"
 	[ "$(vsctl get Interface "vif$n" error)" = '[]' ] || fail "port $n: $(vsctl get Interface "vif$n" error)"
-	printf 'name="g%s"\nkernel=""\nmemory=32\nvif=["mac=00:16:3e:00:00:0%s"]\n' "$n" "$n" >"$system_dir/g$n.cfg"
-	sluice create -q "$system_dir/g$n.cfg" || fail "guest $n"
-	"$SLUICE_BUILD/tools/sluice-guest" --attach "g$n" --run-dir "$system_run_dir" tap 0 --address "10.9.0.$n/24" --address "fd09::$n/64" \
-		>"$system_dir/log/tap$n.log" 2>&1 &
-	tap_pid[n]=$!
-	system_until 20 grep -q '^ready' "$system_dir/log/tap$n.log" || fail "guest $n is connected"
+	start_tap "$n"
 done
 holds "two vifs are ports of Open vSwitch $(vsctl --version | sed -n '1s/.* //p')"
 
-in_ns() { nsenter --net="/proc/${tap_pid[$1]}/ns/net" "${@:2}"; }
 pings() { in_ns 1 ping -c 1 -W 1 "$1" >/dev/null 2>&1; }
 system_until 10 pings 10.9.0.2 || fail "ping through Open vSwitch"
 system_until 10 pings fd09::2 || fail "ping through Open vSwitch over IPv6"
@@ -58,9 +51,7 @@ system_until 15 forwarded vif1 || fail "Open vSwitch counts what guest 1 sent"
 holds "its counters show them"
 
 for n in "${guests[@]}"; do
-	sluice shutdown "g$n" >/dev/null || fail "shutdown of guest $n"
-	wait "${tap_pid[n]}" || fail "guest $n ends well"
-	system_until 10 is_gone "g$n" || fail "guest $n is gone"
+	end_tap "$n"
 done
 vsctl --timeout=30 del-port vif1 || fail "del-port"
 holds "a port whose guest is gone can be removed"

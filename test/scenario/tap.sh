@@ -8,25 +8,6 @@ scenario_begin sluiced
 [ -x "$SLUICE_BUILD/tools/sluice-netback" ] || skip "sluice-netback is not built here"
 system_start sluice-netback || fail "sluice-netback"
 
-tap_pid=()
-# start_tap N OPTION...: guest gN becomes a TAP with addresses 10.9.0.N and fd09::N.
-start_tap() {
-	local n=$1
-	shift
-	printf 'name="g%s"\nkernel=""\nmemory=32\nvif=["mac=00:16:3e:00:00:0%s"]\n' "$n" "$n" >"$system_dir/g$n.cfg"
-	sluice create -q "$system_dir/g$n.cfg" || fail "guest $n"
-	"$SLUICE_BUILD/tools/sluice-guest" --attach "g$n" --run-dir "$system_run_dir" tap 0 --address "10.9.0.$n/24" --address "fd09::$n/64" "$@" \
-		>"$system_dir/log/tap$n.log" 2>&1 &
-	tap_pid[n]=$!
-	system_until 10 grep -q '^ready' "$system_dir/log/tap$n.log" || fail "tap $n is ready"
-}
-end_tap() {
-	sluice shutdown "g$1" >/dev/null || fail "shutdown of guest $1"
-	wait "${tap_pid[$1]}" || fail "tap $1 ends well"
-	system_until 10 is_gone "g$1" || fail "guest $1 is gone"
-}
-in_ns() { nsenter --net="/proc/${tap_pid[$1]}/ns/net" "${@:2}"; }
-figure() { awk -v name="$2" '$1 == name { print $2 }' "$system_dir/log/tap$1.log"; }
 pings() { in_ns 1 ping -c 1 -W 1 "$@" >/dev/null 2>&1; }
 
 # Segments and datagrams that a namespace's kernel found damaged.
@@ -110,10 +91,10 @@ sleep 2
 holds "an idle guest sleeps"
 
 end_tap 2
-[ "$(figure 2 net_dropped)" = 0 ] || fail "guest 2 dropped $(figure 2 net_dropped) frames"
-[ "$(figure 2 net_tx_errors)" = 0 ] || fail "the back end refused $(figure 2 net_tx_errors) slots"
-[ "$(figure 2 net_notifications)" -lt $(($(figure 2 net_sent_packets) + $(figure 2 net_received_packets))) ] || fail "a wake for each packet"
-holds "no frame was refused; wakes: $(figure 2 net_notifications) for $(figure 2 net_sent_packets) sent and $(figure 2 net_received_packets) received"
+[ "$(tap_figure 2 net_dropped)" = 0 ] || fail "guest 2 dropped $(tap_figure 2 net_dropped) frames"
+[ "$(tap_figure 2 net_tx_errors)" = 0 ] || fail "the back end refused $(tap_figure 2 net_tx_errors) slots"
+[ "$(tap_figure 2 net_notifications)" -lt $(($(tap_figure 2 net_sent_packets) + $(tap_figure 2 net_received_packets))) ] || fail "a wake for each packet"
+holds "no frame was refused; wakes: $(tap_figure 2 net_notifications) for $(tap_figure 2 net_sent_packets) sent and $(tap_figure 2 net_received_packets) received"
 start_tap 2 --no-offload
 system_until 10 pings fd09::2 || fail "ping"
 both_ways "offloads at one end only"
@@ -140,8 +121,8 @@ serve_iperf
 iperf "TCP in jumbo frames, four streams" -P 4 -c 10.9.0.2
 system_stop iperf3
 end_tap 2
-[ "$(figure 2 net_staging_pages)" -ge 1024 ] || fail "the back end keeps $(figure 2 net_staging_pages) pages mapped, of two queues"
-[ "$(figure 2 net_hash)" = 1 ] || fail "the back end does not hash"
+[ "$(tap_figure 2 net_staging_pages)" -ge 1024 ] || fail "the back end keeps $(tap_figure 2 net_staging_pages) pages mapped, of two queues"
+[ "$(tap_figure 2 net_hash)" = 1 ] || fail "the back end does not hash"
 holds "all pages of two queues were staging grants, and frames were spread by their hash"
 
 netback_counter() { awk -v name="$1" '$1 == name { print $2 }' "$system_dir/stats"; }
