@@ -176,6 +176,8 @@ static void a_domain_that_is_destroyed_ends_all_waiting(void **state)
 	assert_int_equal(toolstack_domain_destroy(box.dom0, domid), 0);
 	while (run(blkfront_get_queue(bf, 0), &req) != -ENODEV)
 		;
+	while (disk_guest_attach(g, "xvdb", &opt, &bf, why) != -ENODEV || !strstr(why, "destroyed this domain"))
+		;
 	disk_guest_close(g);
 	raw_back_stop(&back);
 }
