@@ -122,6 +122,19 @@ guest_pids() { system_descendants "$1"; }
 
 # ---- guests that are a TAP of their own network namespace (sluice-guest tap): guest gN has the addresses 10.9.0.N and fd09::N -----------
 
+# run_iperf OUT ARGUMENT...: in guest 1. A server that ends one test resets whoever has come for the next already: then again.
+run_iperf() {
+	local out=$1 try
+	shift
+	for try in 1 2 3; do
+		in_ns 1 iperf3 "$@" >"$out" 2>"$out.err" && return
+		cat "$out.err" >>"$out"
+		grep -q 'control message' "$out" || return 1
+		sleep 0.5
+	done
+	return 1
+}
+
 tap_pid=()
 # create_tap N: the domain, of g<N>.cfg, with one vif.
 create_tap() {

@@ -159,8 +159,8 @@ system_pids+=($!)
 system_names+=(iperf3)
 is_listening() { [ -n "$(in_ns 2 ss -Hltn 'sport = :5201')" ]; }
 system_until 10 is_listening || fail "iperf3 listens"
-in_ns 1 iperf3 -t 1 -c 10.9.0.2 >"$system_dir/iperf" || fail "iperf3: $(tail -n 2 "$system_dir/iperf")"
-in_ns 1 iperf3 -t 1 -R -P 4 -c fd09::2 >"$system_dir/iperf" || fail "iperf3: $(tail -n 2 "$system_dir/iperf")"
+run_iperf "$system_dir/iperf" -t 1 -c 10.9.0.2 || fail "iperf3: $(tail -n 2 "$system_dir/iperf")"
+run_iperf "$system_dir/iperf" -t 1 -R -P 4 -c fd09::2 || fail "iperf3: $(tail -n 2 "$system_dir/iperf")"
 holds "TCP passes it both ways, over IPv4 and IPv6"
 bad=$(in_ns 2 cat /proc/net/snmp | awk '/^Tcp:/ { if (!at) { for (i = 2; i <= NF; i++) if ($i == "InCsumErrors") at = i } else print $at }')
 [ "$bad" = 0 ] || fail "guest 2 saw $bad wrong checksums"

@@ -59,7 +59,7 @@ both_ways "offloads at both ends"
 iperf() {
 	local name=$1 received
 	shift
-	in_ns 1 iperf3 -J -t 1 "$@" >"$system_dir/iperf.json" || fail "$name: $(tail -n 3 "$system_dir/iperf.json")"
+	run_iperf "$system_dir/iperf.json" -J -t 1 "$@" || fail "$name: $(tail -n 3 "$system_dir/iperf.json")"
 	received=$(python3 -c 'import json,sys; e = json.load(open(sys.argv[1]))["end"]
 print(int((e.get("sum_received") or e["sum"])["bytes"]))' "$system_dir/iperf.json")
 	[ "$received" -gt 100000 ] || fail "$name: $received bytes were received"
