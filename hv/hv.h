@@ -145,7 +145,7 @@ domid_t hv_peer_domid(const struct hv_peer *peer);
 
 /*
  * Maps nr granted pages, writable, contiguous here: a ring. GNTST_* as -EINVAL (bad ref), -EACCES, -ENOSPC. The same pages
- * mapped twice may have one address; they are to be unmapped as often.
+ * mapped twice may have one address; they are to be unmapped as often. -EOPNOTSUPP: a domain in huge pages whose ring is scattered.
  */
 int hv_peer_map_ring(struct hv_peer *peer, const grant_ref_t refs[], unsigned nr, void **ring);
 void hv_peer_unmap_ring(struct hv_peer *peer, void *ring);

@@ -165,7 +165,7 @@ static int remap_page(const struct local_peer *p, const void *page, void *at)
 			continue;
 		if (mmap(at, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, p->domain.extent_fd[i],
 			 (off_t)offset) == MAP_FAILED)
-			return -errno;
+			return errno == EINVAL ? -EOPNOTSUPP : -errno; /* a domain's memory in huge pages: there is no view of a part */
 		return 0;
 	}
 	return -EINVAL;

@@ -16,6 +16,8 @@ const char *hv_map_fault(int err)
 		return "the grant is another domain's, or read-only";
 	case -ENOSPC:
 		return "Domain-0's quota of grant maps is used up";
+	case -EOPNOTSUPP:
+		return "the domain's memory is in huge pages, and these do not follow each other";
 	default:
 		return strerror(-err);
 	}
