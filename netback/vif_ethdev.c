@@ -38,7 +38,7 @@ void vif_ethdev_infos(struct rte_eth_dev_info *info)
 	info->max_rx_pktlen = VIF_MAX_FRAME;
 	info->max_mtu = VIF_MAX_FRAME - RTE_ETHER_HDR_LEN;
 	info->max_mac_addrs = 1;
-	info->min_rx_bufsize = 0;
+	info->min_rx_bufsize = VIF_TX_COPY_BYTES; /* a short packet lies in one buffer */
 	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER;
 	info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 }
