@@ -229,6 +229,7 @@ static void put_chain(struct netfront_ring *r, const struct iovec *piece, uint32
 		uint32_t bytes = left < PAGE_BYTES ? left : PAGE_BYTES;
 		struct netif_tx_request req = {.gref = r->tx_refs[id], .id = id, .size = (uint16_t)size};
 
+		/* The headers of the page that is next but one were read by the back end; the rest of it is ours still. */
 		prefetch_for_write(next);
 		prefetch_for_write(next + RING_LINE_BYTES);
 		prefetch_for_write(next + 2 * RING_LINE_BYTES);
