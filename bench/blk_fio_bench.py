@@ -189,6 +189,7 @@ class Bench:
 
     def compare(self, name, pairs):
         """A figure, and a row of the table for each side."""
+        report(f'blk.peer.raw.{name}.iops', '1/s', [r['iops'] for r, _ in pairs])
         report(f'blk.{name}.iops', '1/s', [o['iops'] for _, o in pairs])
         report(f'blk.{name}.ratio', 'ratio', [o['iops'] / r['iops'] for r, o in pairs])
         for who, side in (('raw', 0), ('ours', 1)):
