@@ -17,7 +17,7 @@
  * Trusts   the back end with nothing but the data itself: blkfront_ring.h.
  * Runs in  the bus's thread, except where a function says: the queue's.
  * Fails    a back end that breaks the protocol: blkfront_check closes the device and says why in its "error" node.
- * Spec     xen/io/blkif.h: all of it but the 32-bit layout.
+ * Spec     xen/io/blkif.h.
  */
 #ifndef SLUICE_FRONTENDS_BLKFRONT_H
 #define SLUICE_FRONTENDS_BLKFRONT_H
@@ -48,6 +48,7 @@ struct blkfront_options {
 	unsigned pool_pages;     /* of each queue's pool, when one is needed; 0: chosen */
 	unsigned busy_poll_us;   /* how long a wait looks at the rings before it sleeps, at most (hv/busy_poll.h) */
 	enum blkfront_persistent persistent;
+	bool is_x86_32;          /* the ring has the layout of 32-bit guests, as a test of a back end wants it */
 	bool is_untrusted;       /* the back end may see nothing of a page but the data; a node "trusted" = 0 says the same */
 	bool has_foreign_data; /* requests' data is not (always) in the domain's pages: a pool for it from the start */
 	bool reconnects;

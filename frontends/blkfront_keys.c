@@ -155,7 +155,8 @@ static int write_keys(struct store_client *store, uint32_t tx, void *arg)
 	else if (!rc)
 		rc = remove_key(bf, tx, dir, "ring-page-order");
 	if (!rc)
-		rc = store_client_printf(store, tx, dir, "protocol", "%s", XEN_IO_PROTO_ABI_NATIVE);
+		rc = store_client_printf(store, tx, dir, "protocol", "%s",
+					 bf->opt.is_x86_32 ? XEN_IO_PROTO_ABI_X86_32 : XEN_IO_PROTO_ABI_NATIVE);
 	if (!rc)
 		rc = store_client_printf(store, tx, dir, "feature-persistent", "%u", offers_persistent(bf));
 	if (!rc)

@@ -128,6 +128,7 @@ int blkfront_queue_init(struct blkfront_queue *q, struct blkfront *bf, unsigned 
 	r->count = &bf->counters[index];
 	r->tick_length = clock_tick_length();
 	r->disk = &bf->disk;
+	r->ring.is_x86_32 = bf->opt.is_x86_32;
 	r->keeps = bf->opt.reconnects;
 	r->frame_of = frame_of;
 	r->frame_arg = hv_of(q);
@@ -221,7 +222,7 @@ static unsigned pool_pages(const struct blkfront_queue *q, bool is_only)
 		return larger(bf->opt.pool_pages, MIN_POOL_PAGES);
 	if (!q->ring.gt)
 		return larger(SCARCE_POOL_PAGES / bf->nr_queues, MIN_POOL_PAGES);
-	return is_only ? smaller((q->ring.ring.mask + 1) * BLKFRONT_SEGMENTS, POOL_PAGES) : SIDE_POOL_PAGES;
+	return is_only ? smaller((q->ring.ring.native.mask + 1) * BLKFRONT_SEGMENTS, POOL_PAGES) : SIDE_POOL_PAGES;
 }
 
 static int share_pool(struct blkfront_queue *q)
@@ -254,7 +255,7 @@ static void share_lists(struct blkfront_queue *q)
 		return;
 	segments = offered < segments ? (uint32_t)offered : segments;
 	each = (segments + BLKFRONT_LIST_SEGMENTS - 1) / BLKFRONT_LIST_SEGMENTS;
-	requests = smaller(r->gt ? LISTED_REQUESTS : SCARCE_LISTED_REQUESTS, r->ring.mask + 1);
+	requests = smaller(r->gt ? LISTED_REQUESTS : SCARCE_LISTED_REQUESTS, r->ring.native.mask + 1);
 	/* Writable, though nobody writes there: Linux maps them so when it keeps grants mapped. */
 	if (share_area(q, &q->lists, requests * each, each, false))
 		return;
@@ -381,7 +382,7 @@ bool blkfront_queue_has_answers(const struct blkfront_queue *q)
 {
 	const struct blkfront_ring *r = &q->ring;
 
-	return r->done || r->broken || (r->is_connected && blkif_ring_front_pending(&r->ring));
+	return r->done || r->broken || (r->is_connected && blkif_ring_front_pending(&r->ring.native));
 }
 
 /* Arms; true: something to poll is there already, came while it was looked for, or cannot be waited for. */

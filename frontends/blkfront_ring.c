@@ -31,7 +31,7 @@ void blkfront_ring_init(struct blkfront_ring *r)
 
 void blkfront_ring_prepare(struct blkfront_ring *r, void *area, size_t area_bytes, domid_t peer)
 {
-	blkif_ring_front_init(&r->ring, area, area_bytes);
+	blkif_ring_front_init(&r->ring.native, area, area_bytes);
 	r->peer = peer;
 	r->broken = NULL;
 }
@@ -39,7 +39,7 @@ void blkfront_ring_prepare(struct blkfront_ring *r, void *area, size_t area_byte
 void blkfront_ring_start(struct blkfront_ring *r)
 {
 	r->nr_free = 0;
-	for (unsigned id = r->ring.mask + 1; id-- > 0;)
+	for (unsigned id = r->ring.native.mask + 1; id-- > 0;)
 		if (r->part[id].state == BLKFRONT_PART_FREE)
 			r->free[r->nr_free++] = (uint16_t)id;
 	r->is_connected = true;
@@ -50,9 +50,9 @@ bool blkfront_ring_push(struct blkfront_ring *r)
 {
 	bool wake;
 
-	if (!r->is_connected || r->broken || r->ring.req_prod == r->ring.req_shown)
+	if (!r->is_connected || r->broken || r->ring.native.req_prod == r->ring.native.req_shown)
 		return false;
-	wake = blkif_ring_front_push(&r->ring);
+	wake = blkif_ring_front_push(&r->ring.native);
 	if (wake)
 		r->count->notify_sent++;
 	else
@@ -97,7 +97,7 @@ static void free_part(struct blkfront_ring *r, uint16_t id)
 
 	r->part[id].state = BLKFRONT_PART_FREE;
 	r->part[id].req = NULL;
-	if (r->is_connected && id <= r->ring.mask)
+	if (r->is_connected && id <= r->ring.native.mask)
 		r->free[r->nr_free++] = id;
 	if (--req->parts_left)
 		return;
@@ -232,8 +232,8 @@ static unsigned copy_responses(struct blkfront_ring *r, struct blkif_response rs
 	for (unsigned i = 0; i < n; i++) {
 		const struct blkfront_part *p;
 
-		blkif_ring_front_take(&r->ring, &rsp[i]);
-		if (rsp[i].id > r->ring.mask)
+		blkif_any_front_take(&r->ring, &rsp[i]);
+		if (rsp[i].id > r->ring.native.mask)
 			continue;
 		p = &r->part[rsp[i].id];
 		if (p->nr_slots && !p->is_pooled)
@@ -245,7 +245,7 @@ static unsigned copy_responses(struct blkfront_ring *r, struct blkif_response rs
 /* False: no honest back end answers so. */
 static bool take_response(struct blkfront_ring *r, const struct blkif_response *rsp)
 {
-	if (rsp->id > r->ring.mask || r->part[rsp->id].state != BLKFRONT_PART_ASKED) {
+	if (rsp->id > r->ring.native.mask || r->part[rsp->id].state != BLKFRONT_PART_ASKED) {
 		break_ring(r, "a response for a request that is not outstanding");
 		return false;
 	}
@@ -259,7 +259,7 @@ static bool take_response(struct blkfront_ring *r, const struct blkif_response *
 
 static void take_responses(struct blkfront_ring *r)
 {
-	int pending = blkif_ring_front_pending(&r->ring);
+	int pending = blkif_ring_front_pending(&r->ring.native);
 	struct blkif_response rsp[TAKE_BATCH];
 
 	if (pending < 0) {
@@ -304,7 +304,7 @@ bool blkfront_ring_arm(struct blkfront_ring *r)
 {
 	if (r->done || r->broken)
 		return true;
-	return r->is_connected && blkif_ring_front_final_check(&r->ring);
+	return r->is_connected && blkif_ring_front_final_check(&r->ring.native);
 }
 
 unsigned blkfront_ring_outstanding(const struct blkfront_ring *r)

@@ -112,7 +112,7 @@ struct blkfront_counters {
 };
 
 struct blkfront_ring {
-	struct blkif_ring_front ring;
+	struct blkif_any_front ring;
 	const struct blkfront_disk *disk;
 	bool is_connected;
 	bool is_pool_only; /* no page of the caller's is ever granted */

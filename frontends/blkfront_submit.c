@@ -157,7 +157,7 @@ static int make_plan(struct blkfront_ring *r, const struct blkfront_request *req
 		p->max_segments = BLKFRONT_SEGMENTS;
 		count_parts(r, p, offset, bytes);
 	}
-	if (p->parts > r->nr_free || p->parts > blkif_ring_front_free(&r->ring) ||
+	if (p->parts > r->nr_free || p->parts > blkif_ring_front_free(&r->ring.native) ||
 	    (bytes && p->slots > (p->is_pooled ? r->pool.nr_free : r->grants.nr_free)))
 		return -EAGAIN;
 	return 0;
@@ -223,7 +223,7 @@ static void place_segments(struct blkfront_ring *r, struct blkfront_part *p, str
 /* Only as many bytes as the kind of request has; the rest of the slot stays what it was. */
 static void put_bytes(struct blkfront_ring *r, const void *wire, size_t bytes)
 {
-	ring_copy(&r->ring.sh->slot[r->ring.req_prod++ & r->ring.mask].req, wire, bytes);
+	blkif_any_front_put(&r->ring, wire, bytes);
 	r->count->parts++;
 }
 
@@ -324,7 +324,7 @@ static void count_request(struct blkfront_ring *r, const struct blkfront_request
 {
 	struct blkfront_counters *c = r->count;
 	uint64_t bytes = (uint64_t)req->nr_sectors * BLKIF_SECTOR_BYTES;
-	uint64_t outstanding = r->ring.req_prod - r->ring.rsp_cons;
+	uint64_t outstanding = r->ring.native.req_prod - r->ring.native.rsp_cons;
 
 	if (req->op == BLKIF_OP_READ) {
 		c->reads++;

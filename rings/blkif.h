@@ -1,8 +1,8 @@
 /*
  * rings/blkif.h - the block device's ring.
  *
- * Front halves speak the x86_64 layout ("x86_64-abi", which is native here). Back halves speak that and the x86_32 one, whose
- * 64-bit fields are aligned to 4 bytes, and have struct blkif_any_back for both: requests come out of it in the native layout.
+ * Both halves speak the x86_64 layout ("x86_64-abi", which is native here) and the x86_32 one, whose 64-bit fields are aligned to
+ * 4 bytes. struct blkif_any_front and blkif_any_back are halves of either: what goes in and comes out has the native layout.
  *
  * Sector numbers and counts on the wire are in units of 512 bytes, whatever the device's sector-size is.
  *
@@ -83,7 +83,61 @@ _Static_assert(offsetof(struct blkif32_head, id) == 4 && offsetof(struct blkif32
 _Static_assert(offsetof(struct blkif32_request, seg) == 20 && offsetof(struct blkif32_request, indirect.grefs) == 24, "wire");
 _Static_assert(offsetof(struct blkif32_response, status) == 10, "wire");
 
-/* A back half of either layout. Both have the same number of slots, so all but the slots themselves is done on native. */
+/*
+ * What the native layout has and the other has not: four bytes between a request's word and its id. All that follows, in every kind
+ * of request, lies as it does natively; so does a response, which is only longer at its end.
+ */
+#define BLKIF32_GAP_BYTES (offsetof(struct blkif_request, id) - offsetof(struct blkif32_head, id))
+
+_Static_assert(offsetof(struct blkif32_request, seg) + BLKIF32_GAP_BYTES == offsetof(struct blkif_request, seg), "gap");
+_Static_assert(offsetof(struct blkif32_request, nr_sectors) + BLKIF32_GAP_BYTES == offsetof(struct blkif_request_discard, nr_sectors),
+	       "gap");
+_Static_assert(offsetof(struct blkif32_request, indirect.grefs) + BLKIF32_GAP_BYTES ==
+		       offsetof(struct blkif_request_indirect, indirect_grefs),
+	       "gap");
+
+/* A front half of either layout. Both have the same number of slots, so all but the slots themselves is done on native. */
+struct blkif_any_front {
+	struct blkif_ring_front native;
+	bool is_x86_32;
+};
+
+_Static_assert(sizeof(struct blkif32_ring_front) == sizeof(struct blkif_ring_front), "one head for both");
+
+/*
+ * Writes one request of any kind, its first bytes of them, at least up to sector_number's end; the rest of the slot stays what it was.
+ * Needs a free slot.
+ */
+RING_FN void blkif_any_front_put(struct blkif_any_front *f, const void *request, size_t bytes)
+{
+	const size_t id = offsetof(struct blkif_request, id), narrow_id = offsetof(struct blkif32_head, id);
+	uint32_t at = f->native.req_prod++ & f->native.mask;
+	uint8_t *narrow_sh;
+
+	if (!f->is_x86_32) {
+		ring_copy(&f->native.sh->slot[at].req, request, bytes);
+		return;
+	}
+	narrow_sh = (uint8_t *)&((struct blkif32_ring_area_sh *)f->native.sh)->slot[at].req;
+	ring_copy(narrow_sh, request, narrow_id);
+	ring_copy(narrow_sh + narrow_id, (const uint8_t *)request + id, bytes - id);
+}
+
+/* Copies one response out, in the native layout. Only as many as blkif_ring_front_pending said. */
+RING_FN void blkif_any_front_take(struct blkif_any_front *f, struct blkif_response *rsp)
+{
+	struct blkif32_ring_area_sh *sh = (struct blkif32_ring_area_sh *)f->native.sh;
+	struct blkif32_response narrow;
+
+	if (!f->is_x86_32) {
+		blkif_ring_front_take(&f->native, rsp);
+		return;
+	}
+	ring_copy(&narrow, &sh->slot[f->native.rsp_cons++ & f->native.mask].rsp, sizeof(narrow));
+	*rsp = (struct blkif_response){.id = narrow.id, .operation = narrow.operation, .status = narrow.status};
+}
+
+/* A back half of either layout, as the front half. */
 struct blkif_any_back {
 	struct blkif_ring_back native;
 	bool is_x86_32;

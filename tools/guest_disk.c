@@ -20,6 +20,7 @@ static const struct disk_option disk_options[] = {
 	{"--segments", BLKFRONT_MAX_SEGMENTS, FIELD(max_segments)},
 	{"--pool-pages", 65536, FIELD(pool_pages)},
 	{"--busy-poll", 1000000, FIELD(busy_poll_us)},
+	{"--x86-32", 0, FIELD(is_x86_32)},
 	{"--untrusted", 0, FIELD(is_untrusted)},
 	{"--reconnect", 0, FIELD(reconnects)},
 };
@@ -97,6 +98,7 @@ void guest_say_disk(struct guest *g, const struct blkfront *bf)
 	guest_figure(g, "blk_segments", bf->queue[0].ring.max_segments, "segments");
 	guest_figure(g, "blk_pool_pages", bf->queue[0].ring.pool.nr, "pages");
 	guest_figure(g, "blk_persistent", bf->is_persistent, "flag");
+	guest_figure(g, "blk_x86_32", bf->opt.is_x86_32, "flag");
 	guest_figure(g, "blk_copies", bf->queue[0].ring.is_pool_only, "flag");
 	guest_figure(g, "blk_read_only", d->is_read_only, "flag");
 	guest_figure(g, "blk_cdrom", d->is_cdrom, "flag");

@@ -15,7 +15,7 @@
 
 #define DISK_OPTIONS \
 	"[--ring-order N] [--queues N] [--segments N] [--persistent|--no-persistent] [--pool-pages N] [--busy-poll US] " \
-	"[--untrusted] [--reconnect]"
+	"[--x86-32] [--untrusted] [--reconnect]"
 
 static const struct command {
 	const char *name;

@@ -60,22 +60,22 @@ static void back_does(struct world *w, const struct step *s)
 	switch (s->what % 8) {
 	case 0: /* an answer of its own choice */
 		blk_pair_answer(p, s->id, s->op, (int16_t)s->status);
-		blkif_ring_back_push(&p->back);
+		blkif_ring_back_push(&p->back.native);
 		break;
 	case 1:
 	case 2: /* the right answer to the next request, with any status */
-		if (blkif_ring_back_pending(&p->back) <= 0)
+		if (blkif_ring_back_pending(&p->back.native) <= 0)
 			break;
-		blkif_ring_back_take(&p->back, &w->last);
+		blkif_ring_back_take(&p->back.native, &w->last);
 		if (s->what & 0x80)
 			hold_a_page(w, s);
 		blk_pair_answer(p, w->last.id, w->last.operation, (int16_t)s->status);
-		blkif_ring_back_push(&p->back);
+		blkif_ring_back_push(&p->back.native);
 		break;
 	case 3:
-		if (blkif_ring_back_pending(&p->back) > 0)
+		if (blkif_ring_back_pending(&p->back.native) > 0)
 			blk_pair_serve_all(p);
-		blkif_ring_back_push(&p->back);
+		blkif_ring_back_push(&p->back.native);
 		break;
 	case 4:
 		hold_a_page(w, s);
@@ -88,7 +88,7 @@ static void back_does(struct world *w, const struct step *s)
 		break;
 	case 7: /* an answer to what is outstanding, perhaps again */
 		blk_pair_answer(p, w->last.id, w->last.operation, BLKIF_RSP_OKAY);
-		blkif_ring_back_push(&p->back);
+		blkif_ring_back_push(&p->back.native);
 		break;
 	}
 }
@@ -131,7 +131,7 @@ static void reconnect(struct world *w)
 	blk_pair_share(p, &p->front.pool, 0, p->front.pool.nr, false);
 	blk_pair_share(p, &p->front.lists, BLK_PAIR_POOL_PAGES, p->front.lists.nr, true);
 	blkfront_ring_start(&p->front);
-	blkif_ring_back_init(&p->back, p->area, p->area_bytes);
+	blkif_ring_back_init(&p->back.native, p->area, p->area_bytes);
 }
 
 static void begin(struct world *w, uint8_t kind)
@@ -149,7 +149,7 @@ static void begin(struct world *w, uint8_t kind)
 	w->p.hard_disk.sector_bytes = kind & 16 ? 4096 : 512;
 	w->p.hard_disk.can_barrier = w->p.hard_disk.can_discard = kind & 32;
 	blkfront_ring_start(r);
-	blkif_ring_back_init(&w->p.back, w->p.area, w->p.area_bytes);
+	blkif_ring_back_init(&w->p.back.native, w->p.area, w->p.area_bytes);
 	memset(&w->last, 0, sizeof(w->last));
 }
 

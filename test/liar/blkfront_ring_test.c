@@ -22,14 +22,14 @@ static void two_init(struct two *t)
 	}
 	blkfront_ring_push(&t->p.front);
 	for (unsigned i = 0; i < 2; i++)
-		blkif_ring_back_take(&t->p.back, &t->wire[i]);
+		blkif_ring_back_take(&t->p.back.native, &t->wire[i]);
 }
 
 static unsigned poll_all(struct two *t)
 {
 	struct blkfront_request *done[8];
 
-	blkif_ring_back_push(&t->p.back);
+	blkif_ring_back_push(&t->p.back.native);
 	return blkfront_ring_poll(&t->p.front, done, 8);
 }
 
@@ -92,7 +92,7 @@ static void a_producer_index_far_ahead_breaks_the_ring(void **state)
 		struct two two;
 
 		two_init(&two);
-		two.p.back.sh->head.rsp_prod = jumps[i];
+		two.p.back.native.sh->head.rsp_prod = jumps[i];
 		assert_int_equal(blkfront_ring_poll(&two.p.front, done, 8), 0);
 		assert_dead(&two);
 		blk_pair_finish(&two.p);
@@ -144,7 +144,7 @@ static void a_request_is_not_complete_while_the_back_end_holds_its_page(void **s
 		more[i] = two.req[1];
 		assert_int_equal(blkfront_ring_submit(&two.p.front, &more[i]), 0);
 		blkfront_ring_push(&two.p.front);
-		blkif_ring_back_take(&two.p.back, &wire);
+		blkif_ring_back_take(&two.p.back.native, &wire);
 		assert_int_not_equal(wire.id, two.wire[0].id);
 		assert_int_not_equal(wire.seg[0].gref, two.wire[0].seg[0].gref);
 	}
@@ -200,9 +200,9 @@ static void an_answer_to_an_indirect_request_is_checked_too(void **state)
 		req.data = p.ram;
 		assert_int_equal(blkfront_ring_submit(&p.front, &req), 0);
 		blkfront_ring_push(&p.front);
-		blkif_ring_back_take(&p.back, &wire);
+		blkif_ring_back_take(&p.back.native, &wire);
 		blk_pair_answer(&p, wire.id, t[i].op, BLKIF_RSP_OKAY);
-		blkif_ring_back_push(&p.back);
+		blkif_ring_back_push(&p.back.native);
 		assert_int_equal(blkfront_ring_poll(&p.front, done, 1), !t[i].is_broken);
 		assert_int_equal(p.front.broken != NULL, t[i].is_broken);
 		blkfront_ring_abort(&p.front);
@@ -233,7 +233,7 @@ static void a_list_is_not_written_again_before_the_answer(void **state)
 		req[i] = (struct blkfront_request){.op = BLKIF_OP_WRITE, .nr_sectors = 12 * 8, .data = blk_pair_buffer(&p, i * 12)};
 		assert_int_equal(blkfront_ring_submit(&p.front, &req[i]), 0);
 		blkfront_ring_push(&p.front);
-		blkif_ring_back_take(&p.back, &taken);
+		blkif_ring_back_take(&p.back.native, &taken);
 		if (i < BLK_PAIR_LISTS) {
 			memcpy(&wire[i], &taken, sizeof(wire[i]));
 			assert_int_equal(wire[i].operation, BLKIF_OP_INDIRECT);
@@ -241,12 +241,12 @@ static void a_list_is_not_written_again_before_the_answer(void **state)
 				assert_int_not_equal(wire[i].indirect_grefs[0], wire[k].indirect_grefs[0]);
 		} else { /* no list is left: two short ones */
 			assert_int_equal(taken.operation, BLKIF_OP_WRITE);
-			blkif_ring_back_take(&p.back, &taken);
+			blkif_ring_back_take(&p.back.native, &taken);
 		}
 	}
 	assert_int_equal(p.front.count->split, 1);
 	blk_pair_answer(&p, wire[3].id, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
-	blkif_ring_back_push(&p.back);
+	blkif_ring_back_push(&p.back.native);
 	assert_int_equal(blkfront_ring_poll(&p.front, done, 20), 1);
 	assert_int_equal(p.front.lists.nr_free, 1);
 	blkfront_ring_abort(&p.front);
@@ -267,11 +267,11 @@ static void a_pooled_page_that_changes_after_the_answer_changes_nothing(void **s
 	req.data = buffer;
 	assert_int_equal(blkfront_ring_submit(&p.front, &req), 0);
 	blkfront_ring_push(&p.front);
-	blkif_ring_back_take(&p.back, &wire);
+	blkif_ring_back_take(&p.back.native, &wire);
 	assert_int_equal(grant_pin(&p.peer, wire.seg[0].gref, false, &page), GNTST_okay);
 	memset(page, 0x33, 4096);
 	blk_pair_answer(&p, wire.id, BLKIF_OP_READ, BLKIF_RSP_OKAY);
-	blkif_ring_back_push(&p.back);
+	blkif_ring_back_push(&p.back.native);
 	assert_int_equal(blkfront_ring_poll(&p.front, done, 1), 1); /* though the page is still pinned */
 	memset(page, 0x44, 4096);
 	for (unsigned i = 0; i < sizeof(buffer); i++)

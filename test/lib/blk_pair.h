@@ -21,7 +21,7 @@
 
 struct blk_pair {
 	struct blkfront_ring front;
-	struct blkif_ring_back back;
+	struct blkif_any_back back;
 	struct blkfront_disk hard_disk; /* what the back end says of it */
 	uint8_t *ram;
 	uint8_t *area;
@@ -87,7 +87,7 @@ static inline void blk_pair_add_lists(struct blk_pair *p, unsigned max_segments)
 		p->front.max_bytes = max_segments * PAGE_BYTES;
 }
 
-static inline void blk_pair_init(struct blk_pair *p, unsigned order)
+static inline void blk_pair_init_as(struct blk_pair *p, unsigned order, bool is_x86_32)
 {
 	struct blkfront_ring *r = &p->front;
 	uint32_t parts, nr;
@@ -123,9 +123,15 @@ static inline void blk_pair_init(struct blk_pair *p, unsigned order)
 	r->frame_arg = p;
 	p->hard_disk = (struct blkfront_disk){.nr_sectors = BLK_PAIR_SECTORS, .sector_bytes = 512, .can_flush = true};
 	r->disk = &p->hard_disk;
+	r->ring.is_x86_32 = p->back.is_x86_32 = is_x86_32;
 	blkfront_ring_prepare(r, p->area, p->area_bytes, 0);
 	blkfront_ring_start(r);
-	blkif_ring_back_init(&p->back, p->area, p->area_bytes);
+	blkif_ring_back_init(&p->back.native, p->area, p->area_bytes);
+}
+
+static inline void blk_pair_init(struct blk_pair *p, unsigned order)
+{
+	blk_pair_init_as(p, order, false);
 }
 
 static inline void blk_pair_finish(struct blk_pair *p)
@@ -150,9 +156,7 @@ static inline uint8_t *blk_pair_buffer(struct blk_pair *p, unsigned frame)
 
 static inline void blk_pair_answer(struct blk_pair *p, uint64_t id, uint8_t op, int16_t status)
 {
-	struct blkif_response rsp = {.id = id, .operation = op, .status = status};
-
-	blkif_ring_back_put(&p->back, &rsp);
+	blkif_any_back_put(&p->back, id, op, status);
 }
 
 /* One segment at byte `at` of the disk, honestly; the page is pinned while it is copied. How many bytes; 0: it cannot be. */
@@ -241,14 +245,14 @@ _Static_assert(offsetof(struct blkif_request, id) == offsetof(struct blkif_reque
 /* Serves all that is pending; returns how many. Not yet pushed. */
 static inline unsigned blk_pair_serve_all(struct blk_pair *p)
 {
-	int pending = blkif_ring_back_pending(&p->back);
+	int pending = blkif_ring_back_pending(&p->back.native);
 	unsigned n = 0;
 
 	while (pending-- > 0) {
-		struct blkif_request req;
+		union blkif_any_request req;
 
-		blkif_ring_back_take(&p->back, &req);
-		blk_pair_answer(p, req.id, blk_pair_op(&req), blk_pair_serve(p, &req));
+		blkif_any_back_take(&p->back, &req);
+		blk_pair_answer(p, req.rw.id, blk_pair_op(&req.rw), blk_pair_serve(p, &req.rw));
 		n++;
 	}
 	return n;

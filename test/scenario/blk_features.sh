@@ -34,6 +34,7 @@ for queues in 2 4; do
 done
 agrees "blk-verify xvda 32 --bytes 1048576 --depth 4 --ring-order 2" blk_segments=256 'blk_indirect=>0' blk_split=0 blk_verified=33554432
 agrees "blk-verify xvda 32 --bytes 1048576 --depth 4 --ring-order 4 --segments 11" blk_segments=11 blk_indirect=0 'blk_split=>0'
+agrees "blk-verify xvda 8 --bytes 131072 --depth 16 --ring-order 1 --x86-32" blk_x86_32=1 'blk_indirect=>0' blk_verified=8388608
 agrees "blk-verify xvda 8 --persistent" blk_persistent=1 'blk_copied=>16000000'
 agrees "blk-verify xvda 8 --bytes 131072 --depth 16 --ring-order 2 --persistent --queues 2" blk_persistent=1 'blk_indirect=>0'
 agrees "blk-verify xvda 8 --untrusted --no-persistent" blk_persistent=0 'blk_copied=>16000000'

@@ -28,11 +28,11 @@ static void *back_main(void *arg)
 
 	while (!load_acquire(&t->must_stop)) {
 		if (blk_pair_serve_all(&t->p)) {
-			if (blkif_ring_back_push(&t->p.back))
+			if (blkif_ring_back_push(&t->p.back.native))
 				bell_ring(t->to_front);
 			continue;
 		}
-		if (blkif_ring_back_final_check(&t->p.back))
+		if (blkif_ring_back_final_check(&t->p.back.native))
 			continue;
 		if (!bell_sleep(t->to_back)) {
 			t->back_is_stuck = true;

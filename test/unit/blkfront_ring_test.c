@@ -11,7 +11,7 @@ static struct blkfront_request *run(struct blk_pair *p, struct blkfront_request 
 	assert_int_equal(blkfront_ring_submit(&p->front, req), 0);
 	blkfront_ring_push(&p->front);
 	blk_pair_serve_all(p);
-	blkif_ring_back_push(&p->back);
+	blkif_ring_back_push(&p->back.native);
 	assert_int_equal(blkfront_ring_poll(&p->front, done, 4), 1);
 	return done[0];
 }
@@ -45,10 +45,10 @@ static void a_request_is_split_into_segments_and_parts(void **state)
 		req.data = blk_pair_buffer(&p, 5) + t[i].offset;
 		assert_int_equal(blkfront_ring_submit(&p.front, &req), 0);
 		blkfront_ring_push(&p.front);
-		assert_int_equal(blkif_ring_back_pending(&p.back), t[i].parts);
+		assert_int_equal(blkif_ring_back_pending(&p.back.native), t[i].parts);
 		assert_int_equal(req.parts_left, t[i].parts);
 		for (unsigned k = 0; k < t[i].parts; k++) {
-			blkif_ring_back_take(&p.back, &wire);
+			blkif_ring_back_take(&p.back.native, &wire);
 			assert_int_equal(wire.sector_number, sector);
 			if (k == 0) {
 				assert_int_equal(wire.nr_segments, t[i].first_segs);
@@ -64,32 +64,67 @@ static void a_request_is_split_into_segments_and_parts(void **state)
 	}
 }
 
-static void what_was_written_is_read_back(void **state)
+/* Requests of up to 600 sectors: in the slot, and with lists where the pair has them. */
+static void write_and_read_back(struct blk_pair *p)
 {
-	struct blk_pair p;
 	uint32_t seed = 7;
 
-	blk_pair_init(&p, 1);
 	for (unsigned round = 0; round < 200; round++) {
 		uint32_t nr = 1 + test_random(&seed) % 600;
 		uint64_t sector = test_random(&seed) % (BLK_PAIR_SECTORS - nr);
-		uint8_t *from = blk_pair_buffer(&p, 10) + test_random(&seed) % 8 * 512;
-		uint8_t *to = blk_pair_buffer(&p, 300) + test_random(&seed) % 8 * 512;
+		uint8_t *from = blk_pair_buffer(p, 10) + test_random(&seed) % 8 * 512;
+		uint8_t *to = blk_pair_buffer(p, 300) + test_random(&seed) % 8 * 512;
 		struct blkfront_request w = {.op = BLKIF_OP_WRITE, .sector = sector, .nr_sectors = nr, .data = from};
-		struct blkfront_request r = {.op = BLKIF_OP_READ, .sector = sector, .nr_sectors = nr, .data = to, .user = &p};
+		struct blkfront_request r = {.op = BLKIF_OP_READ, .sector = sector, .nr_sectors = nr, .data = to, .user = p};
 
 		for (uint32_t i = 0; i < nr * 512; i++)
 			from[i] = (uint8_t)test_random(&seed);
-		assert_ptr_equal(run(&p, &w), &w);
+		assert_ptr_equal(run(p, &w), &w);
 		assert_int_equal(w.status, 0);
-		assert_ptr_equal(run(&p, &r), &r);
+		assert_ptr_equal(run(p, &r), &r);
 		assert_int_equal(r.status, 0);
-		assert_ptr_equal(r.user, &p);
+		assert_ptr_equal(r.user, p);
 		assert_memory_equal(from, to, nr * 512);
 	}
-	assert_int_equal(blkfront_ring_outstanding(&p.front), 0);
-	assert_int_equal(p.front.grants.nr_free, p.front.grants.nr);
+	assert_int_equal(blkfront_ring_outstanding(&p->front), 0);
+	assert_int_equal(p->front.grants.nr_free, p->front.grants.nr);
+}
+
+static void what_was_written_is_read_back(void **state)
+{
+	struct blk_pair p;
+
+	blk_pair_init(&p, 1);
+	write_and_read_back(&p);
 	blk_pair_finish(&p);
+}
+
+/* Every kind of request and answer goes through the layout of 32-bit guests, in rings of every size. */
+static void a_ring_of_the_32_bit_layout_carries_the_same(void **state)
+{
+	for (unsigned order = 0; order <= BLKIF_MAX_RING_ORDER; order++) {
+		struct blkfront_request flush = {.op = BLKIF_OP_FLUSH_DISKCACHE};
+		struct blkfront_request discard = {.op = BLKIF_OP_DISCARD, .sector = 9, .nr_sectors = 2};
+		struct blkfront_request bad = {.op = BLKIF_OP_READ, .sector = BLK_PAIR_SECTORS, .nr_sectors = 8};
+		struct blk_pair p;
+
+		blk_pair_init_as(&p, order, true);
+		write_and_read_back(&p);
+		assert_int_equal(p.front.count->indirect, 0);
+		blk_pair_add_lists(&p, 64);
+		write_and_read_back(&p);
+		assert_true(p.front.count->indirect > 0);
+		p.hard_disk.can_discard = true;
+		memset(p.disk, 0xee, 16 * BLKIF_SECTOR_BYTES);
+		assert_int_equal(run(&p, &discard)->status, 0);
+		assert_true(p.disk[9 * BLKIF_SECTOR_BYTES - 1] && !p.disk[9 * BLKIF_SECTOR_BYTES]);
+		assert_true(p.disk[11 * BLKIF_SECTOR_BYTES] && !p.disk[11 * BLKIF_SECTOR_BYTES - 1]);
+		assert_int_equal(run(&p, &flush)->status, 0);
+		p.hard_disk.nr_sectors *= 2; /* more than the back end has */
+		bad.data = blk_pair_buffer(&p, 10);
+		assert_int_equal(run(&p, &bad)->status, -EIO);
+		blk_pair_finish(&p);
+	}
 }
 
 static void a_request_that_cannot_be_is_refused(void **state)
@@ -158,7 +193,7 @@ static void a_full_ring_asks_to_come_again(void **state)
 	assert_int_equal(blkfront_ring_submit(&p.front, &req[32]), -EAGAIN);
 	blkfront_ring_push(&p.front);
 	blk_pair_serve_all(&p);
-	blkif_ring_back_push(&p.back);
+	blkif_ring_back_push(&p.back.native);
 	assert_int_equal(blkfront_ring_poll(&p.front, done, 5), 5);
 	assert_int_equal(blkfront_ring_poll(&p.front, done, 40), 27);
 	big.data = p.ram;
@@ -178,9 +213,9 @@ static void the_worst_status_of_the_parts_is_the_requests(void **state)
 	assert_int_equal(blkfront_ring_submit(&p.front, &req), 0);
 	blkfront_ring_push(&p.front);
 	for (unsigned i = 0; i < 3; i++) {
-		blkif_ring_back_take(&p.back, &wire);
+		blkif_ring_back_take(&p.back.native, &wire);
 		blk_pair_answer(&p, wire.id, wire.operation, status[i]);
-		blkif_ring_back_push(&p.back);
+		blkif_ring_back_push(&p.back.native);
 		assert_int_equal(blkfront_ring_poll(&p.front, done, 1), i == 2);
 	}
 	assert_int_equal(req.status, -EIO);
@@ -228,9 +263,9 @@ static void order_and_discard_go_only_where_they_are_offered(void **state)
 		req.data = p.ram;
 		assert_int_equal(blkfront_ring_submit(&p.front, &req), t[i].rc);
 		blkfront_ring_push(&p.front);
-		assert_int_equal(blkif_ring_back_pending(&p.back), t[i].rc == 0);
+		assert_int_equal(blkif_ring_back_pending(&p.back.native), t[i].rc == 0);
 		if (!t[i].rc) {
-			blkif_ring_back_take(&p.back, &wire.rw);
+			blkif_ring_back_take(&p.back.native, &wire.rw);
 			assert_int_equal(wire.rw.operation, t[i].op);
 			assert_int_equal(wire.rw.sector_number, t[i].sector);
 			if (t[i].op == BLKIF_OP_DISCARD) {
@@ -278,7 +313,7 @@ static void a_long_request_takes_lists_as_many_as_it_needs(void **state)
 		assert_int_equal(req.parts_left, t[i].parts);
 		assert_int_equal(p.front.lists.nr - p.front.lists.nr_free, t[i].lists);
 		blkfront_ring_push(&p.front);
-		blkif_ring_back_take(&p.back, &wire.rw);
+		blkif_ring_back_take(&p.back.native, &wire.rw);
 		if (t[i].segments > BLKFRONT_SEGMENTS) {
 			assert_int_equal(wire.rw.operation, BLKIF_OP_INDIRECT);
 			assert_int_equal(wire.list.indirect_op, t[i].op);
@@ -305,8 +340,8 @@ static void parts_end_at_whole_sectors_of_the_disk(void **state)
 		req.data = p.ram + offset;
 		assert_int_equal(blkfront_ring_submit(&p.front, &req), 0);
 		blkfront_ring_push(&p.front);
-		for (int n = blkif_ring_back_pending(&p.back); n > 0; n--) {
-			blkif_ring_back_take(&p.back, &wire);
+		for (int n = blkif_ring_back_pending(&p.back.native); n > 0; n--) {
+			blkif_ring_back_take(&p.back.native, &wire);
 			assert_int_equal(wire.sector_number, sector);
 			for (unsigned s = 0; s < wire.nr_segments; s++)
 				sector += wire.seg[s].last_sect - wire.seg[s].first_sect + 1u;
@@ -377,7 +412,7 @@ static void what_a_connection_cut_short_is_asked_for_again(void **state)
 	/* Once answered, so that ids are no longer handed out in ascending order. */
 	blkfront_ring_push(&p.front);
 	blk_pair_serve_all(&p);
-	blkif_ring_back_push(&p.back);
+	blkif_ring_back_push(&p.back.native);
 	assert_int_equal(blkfront_ring_poll(&p.front, done, 8), 6);
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(blkfront_ring_submit(&p.front, &req[i]), 0);
@@ -390,11 +425,11 @@ static void what_a_connection_cut_short_is_asked_for_again(void **state)
 	blkfront_ring_prepare(&p.front, p.area, p.area_bytes, 0);
 	blk_pair_add_pool(&p, 16, true);
 	blkfront_ring_start(&p.front);
-	blkif_ring_back_init(&p.back, p.area, p.area_bytes);
+	blkif_ring_back_init(&p.back.native, p.area, p.area_bytes);
 	while (n < 6) {
 		blkfront_ring_push(&p.front);
 		assert_true(blk_pair_serve_all(&p) > 0);
-		blkif_ring_back_push(&p.back);
+		blkif_ring_back_push(&p.back.native);
 		n += blkfront_ring_poll(&p.front, done + n, 8 - n);
 	}
 	for (unsigned i = 0; i < 6; i++) {
@@ -424,12 +459,12 @@ static void a_write_is_granted_read_only(void **state)
 	req.data = p.ram;
 	assert_int_equal(blkfront_ring_submit(&p.front, &req), 0);
 	blkfront_ring_push(&p.front);
-	blkif_ring_back_take(&p.back, &wire);
+	blkif_ring_back_take(&p.back.native, &wire);
 	assert_int_equal(grant_pin(&p.peer, wire.seg[0].gref, false, &page), GNTST_permission_denied);
 	assert_int_equal(grant_pin(&p.peer, wire.seg[0].gref, true, &page), GNTST_okay);
 	grant_unpin(&p.peer, wire.seg[0].gref, true);
 	blk_pair_answer(&p, wire.id, wire.operation, BLKIF_RSP_OKAY);
-	blkif_ring_back_push(&p.back);
+	blkif_ring_back_push(&p.back.native);
 	blkfront_ring_poll(&p.front, NULL, 0);
 	/* Completed: the grant is over. */
 	assert_int_equal(grant_pin(&p.peer, wire.seg[0].gref, true, &page), GNTST_bad_gntref);
@@ -452,7 +487,7 @@ static void an_aborted_connection_gives_its_requests_back(void **state)
 	/* And the next connection works. */
 	blkfront_ring_prepare(&p.front, p.area, p.area_bytes, 0);
 	blkfront_ring_start(&p.front);
-	blkif_ring_back_init(&p.back, p.area, p.area_bytes);
+	blkif_ring_back_init(&p.back.native, p.area, p.area_bytes);
 	assert_int_equal(run(&p, &req)->status, 0);
 	blk_pair_finish(&p);
 }
@@ -462,6 +497,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_is_split_into_segments_and_parts),
 		cmocka_unit_test(what_was_written_is_read_back),
+		cmocka_unit_test(a_ring_of_the_32_bit_layout_carries_the_same),
 		cmocka_unit_test(a_request_that_cannot_be_is_refused),
 		cmocka_unit_test(a_full_ring_asks_to_come_again),
 		cmocka_unit_test(the_worst_status_of_the_parts_is_the_requests),

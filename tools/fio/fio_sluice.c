@@ -35,6 +35,7 @@ struct sluice_options {
 	unsigned busy_poll_us;
 	unsigned poll;
 	unsigned persistent;
+	unsigned x86_32;
 };
 
 #define OPTION(option, kind, field, text, ...)                                                                              \
@@ -56,6 +57,7 @@ static struct fio_option options[] = {
 	OPTION("busy_poll_us", FIO_OPT_INT, busy_poll_us, "Look for so long at most before sleeping", .def = "100"),
 	OPTION("poll", FIO_OPT_BOOL, poll, "Never sleep", .def = "0"),
 	OPTION("persistent", FIO_OPT_BOOL, persistent, "Persistent grants, data copied", .def = "0"),
+	OPTION("x86_32", FIO_OPT_BOOL, x86_32, "A ring of the layout of 32-bit guests", .def = "0"),
 	{.name = NULL},
 };
 
@@ -149,6 +151,7 @@ static int open_disk(struct thread_data *td, struct disk **out)
 		.pool_pages = o->pool_pages,
 		.busy_poll_us = o->poll ? 0 : o->busy_poll_us,
 		.persistent = o->persistent ? BLKFRONT_PERSISTENT_WANTED : BLKFRONT_PERSISTENT_IF_POOLED,
+		.is_x86_32 = o->x86_32,
 		.reconnects = true,
 	};
 	struct disk *d = find_disk(disk_name(td));
