@@ -116,6 +116,7 @@ static int vbd_open_link(struct handshake *h, struct vbd *vbd, const struct fron
 		       .mode = vbd_pages_mode(vbd, h, front),
 		       .nr_persistent = vbd->options->nr_persistent,
 		       .unused_ns = (uint64_t)vbd->options->unused_s * 1000000000u,
+		       .max_merge_bytes = vbd->options->max_merge_kib << 10,
 		       .is_takeover = h->is_takeover},
 		.stats = vbd->stats,
 		.journal = &vbd->journal,

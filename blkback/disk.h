@@ -65,6 +65,7 @@ struct disk_queue_config {
 struct disk_engine {
 	const char *name;
 	bool can_be_direct;  /* O_DIRECT makes sense for it */
+	bool merges;         /* one I/O costs it less than two for the same sectors */
 	bool follows_size;   /* it serves what an image that grew has gained */
 	/*
 	 * For an engine whose images are not files of this machine: reaches the target and fills in the image, its fd stays -1.

@@ -262,6 +262,7 @@ static int aio_wait(struct disk_queue *queue)
 const struct disk_engine disk_aio = {
 	.name = "libaio",
 	.can_be_direct = true,
+	.merges = true,
 	.follows_size = true,
 	.create = aio_create,
 	.destroy = aio_destroy,

@@ -399,6 +399,7 @@ static int nbd_wait(struct disk_queue *queue)
 
 const struct disk_engine disk_nbd = {
 	.name = "nbd",
+	.merges = true,
 	.reach = nbd_reach,
 	.close = nbd_close_image,
 	.create = nbd_create_queue,

@@ -117,6 +117,7 @@ static int sync_wait(struct disk_queue *queue)
 const struct disk_engine disk_sync = {
 	.name = "sync",
 	.can_be_direct = true,
+	.merges = true,
 	.follows_size = true,
 	.create = sync_create,
 	.destroy = sync_destroy,

@@ -447,6 +447,7 @@ static int uring_wait(struct disk_queue *queue)
 const struct disk_engine disk_uring = {
 	.name = "io_uring",
 	.can_be_direct = true,
+	.merges = true,
 	.follows_size = true,
 	.create = uring_create,
 	.destroy = uring_destroy,

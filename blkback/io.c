@@ -15,7 +15,7 @@
  * Fails    bad request or grant: BLKIF_RSP_ERROR; operation not offered: BLKIF_RSP_EOPNOTSUPP; impossible ring: -EPROTO.
  * Spec     xen/io/blkif.h.
  */
-#include "blkback/io.h"
+#include "blkback/run.h"
 
 /* ---- slots ---- */
 
@@ -152,6 +152,7 @@ static void io_admit(struct io *io, struct io_request *r)
 	r->taken_ns = io->now_ns;
 	r->step = IO_STEP_ONLY;
 	r->lot.nr_segments = 0;
+	r->run = NULL;
 	if (r->ask.operation == BLKIF_OP_WRITE_BARRIER)
 		io->barrier = r;
 	if (r->ask.is_indirect)
@@ -266,7 +267,7 @@ static void io_fetch_descriptors(struct io *io)
 	io->nr_burst = kept;
 }
 
-static void io_submit(struct io *io, struct io_request *r, enum disk_op op)
+static void io_prepare(struct io_request *r, enum disk_op op)
 {
 	bool is_transfer = op == DISK_READ || op == DISK_WRITE;
 
@@ -278,7 +279,17 @@ static void io_submit(struct io *io, struct io_request *r, enum disk_op op)
 	r->disk.iov = r->lot.iov;
 	r->disk.left_bytes = op == DISK_FLUSH ? 0 : r->ask.nr_sectors * BLKIF_SECTOR_BYTES;
 	r->disk.offset_bytes = op == DISK_FLUSH ? 0 : r->ask.sector * BLKIF_SECTOR_BYTES;
+}
+
+static void io_submit(struct io *io, struct io_request *r, enum disk_op op)
+{
+	io_prepare(r, op);
 	io->disk->engine->submit(io->disk, &r->disk);
+}
+
+static enum disk_op io_direction(const struct io_request *r)
+{
+	return r->ask.operation == BLKIF_OP_READ ? DISK_READ : DISK_WRITE;
 }
 
 /* Submits the flush, or keeps it behind the writes that came before it and still run. */
@@ -297,18 +308,70 @@ static void io_submit_flush(struct io *io, struct io_request *r)
 	*tail = r;
 }
 
+/* Are its pages there? If not, it is answered. */
+static inline bool io_has_pages(struct io *io, struct io_request *r)
+{
+	if (!r->lot.nr_segments || pages_ready(&io->pages, &r->lot))
+		return true;
+	io_refuse_pages(io, r);
+	return false;
+}
+
 static void io_submit_transfer(struct io *io, struct io_request *r)
 {
-	if (r->lot.nr_segments && !pages_ready(&io->pages, &r->lot)) {
-		io_refuse_pages(io, r);
-		return;
-	}
 	if (r->ask.operation == BLKIF_OP_WRITE_BARRIER) {
 		r->step = r->lot.nr_segments ? IO_STEP_FLUSH : IO_STEP_ONLY;
 		io_submit(io, r, DISK_FLUSH);
 	} else {
 		io->nr_writes += r->ask.operation == BLKIF_OP_WRITE;
-		io_submit(io, r, r->ask.operation == BLKIF_OP_READ ? DISK_READ : DISK_WRITE);
+		io_submit(io, r, io_direction(r));
+	}
+}
+
+static void io_submit_one(struct io *io, struct io_request *r)
+{
+	if (r->ask.operation == BLKIF_OP_FLUSH_DISKCACHE)
+		io_submit_flush(io, r);
+	else if (r->ask.operation == BLKIF_OP_DISCARD)
+		io_submit(io, r, r->ask.is_secure ? DISK_SECURE_DISCARD : DISK_DISCARD);
+	else if (io_has_pages(io, r))
+		io_submit_transfer(io, r);
+}
+
+/* One I/O for all n; or one for each, if the pages of one of them are not to be had. r is the caller's to change. */
+static __attribute__((noinline)) void io_submit_run(struct io *io, struct io_request *r[], unsigned n)
+{
+	enum disk_op op = io_direction(r[0]);
+	unsigned nr_ready = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (io_has_pages(io, r[i]))
+			r[nr_ready++] = r[i];
+	if (op == DISK_WRITE)
+		io->nr_writes += nr_ready;
+	if (nr_ready == n) {
+		io_prepare(r[0], op);
+		run_make(io, r, n);
+		io->disk->engine->submit(io->disk, &r[0]->disk);
+		return;
+	}
+	for (unsigned i = 0; i < nr_ready; i++)
+		io_submit(io, r[i], op);
+}
+
+static void io_submit_burst(struct io *io)
+{
+	bool merges = io->run_sectors && io->disk->engine->merges;
+	unsigned n;
+
+	for (unsigned i = 0; i < io->nr_burst; i += n) {
+		n = 1;
+		if (merges && i + 1 < io->nr_burst && run_is_follower(io->burst[i], io->burst[i + 1]))
+			n = run_length(io, &io->burst[i], io->nr_burst - i);
+		if (n == 1)
+			io_submit_one(io, io->burst[i]);
+		else
+			io_submit_run(io, &io->burst[i], n);
 	}
 }
 
@@ -334,16 +397,7 @@ int io_take(struct io *io)
 	io_count_burst(io, taken);
 	io_fetch_descriptors(io);
 	pages_fetch(&io->pages);
-	for (unsigned i = 0; i < io->nr_burst; i++) {
-		struct io_request *r = io->burst[i];
-
-		if (r->ask.operation == BLKIF_OP_FLUSH_DISKCACHE)
-			io_submit_flush(io, r);
-		else if (r->ask.operation == BLKIF_OP_DISCARD)
-			io_submit(io, r, r->ask.is_secure ? DISK_SECURE_DISCARD : DISK_DISCARD);
-		else
-			io_submit_transfer(io, r);
-	}
+	io_submit_burst(io);
 	return (int)taken;
 }
 
@@ -382,19 +436,43 @@ static bool io_next_step(struct io *io, struct io_request *r)
 	return true;
 }
 
+/* It is done: io_answer says so. */
+static inline void io_finish_request(struct io *io, struct io_request *r)
+{
+	if (r->lot.nr_segments)
+		pages_done(&io->pages, &r->lot, r->disk.error == 0);
+	if (r->ask.operation == BLKIF_OP_WRITE)
+		io_write_done(io, r->order);
+	io->finished[io->nr_finished++] = r;
+}
+
+/* What went wrong with one I/O for all may be the fault of one of them: each is done by itself then. */
+static __attribute__((noinline)) void io_complete_run(struct io *io, struct io_request *first)
+{
+	int error = first->disk.error;
+
+	run_end(io, first);
+	for (struct io_request *r = first, *next; r; r = next) {
+		next = r->run_next;
+		if (error) {
+			io_submit(io, r, io_direction(r));
+		} else {
+			r->disk.error = 0;
+			io_finish_request(io, r);
+		}
+	}
+}
+
 void io_complete(struct io *io, struct disk_io *const done[], unsigned n)
 {
 	io->pages.now_ns = io->now_ns;
 	for (unsigned i = 0; i < n; i++) {
 		struct io_request *r = (struct io_request *)done[i];
 
-		if (io_next_step(io, r))
-			continue;
-		if (r->lot.nr_segments)
-			pages_done(&io->pages, &r->lot, r->disk.error == 0);
-		if (r->ask.operation == BLKIF_OP_WRITE)
-			io_write_done(io, r->order);
-		io->finished[io->nr_finished++] = r;
+		if (r->run)
+			io_complete_run(io, r);
+		else if (!io_next_step(io, r))
+			io_finish_request(io, r);
 	}
 }
 

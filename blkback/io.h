@@ -45,6 +45,8 @@ struct io_request {
 	struct io_request *next; /* in one of the lists of struct io */
 	struct journal_entry *entry; /* the private copy of what was taken */
 	struct io_bag *bag;
+	struct io_bag *run;          /* the first one of a run that is under way: its pieces (run.h); else NULL */
+	struct io_request *run_next; /* of a run */
 	struct request ask;
 	struct pages_lot lot;
 	uint64_t taken_ns;
@@ -71,6 +73,7 @@ struct io_config {
 	enum pages_mode mode;
 	unsigned nr_persistent;   /* PAGES_PERSISTENT */
 	uint64_t unused_ns;       /* PAGES_PERSISTENT */
+	unsigned max_merge_bytes; /* that requests are merged to; 0: none are */
 	struct journal *journal;  /* journal_bytes of the ring's slots; NULL: one of our own */
 	bool is_takeover;         /* the ring is in use, and the journal says what of it was in flight */
 	bool is_clean;            /* with it: nothing was, and the journal begins */
@@ -86,6 +89,7 @@ struct io {
 	struct stats *stats;
 	struct stats_times *times;
 	struct disk_queue *disk; /* the owner sets it before the first take */
+	uint64_t run_sectors;    /* of a run at most; 0: there are none */
 	uint64_t now_ns;   /* the owner sets it before take and complete; what is timed is timed by it */
 	uint64_t retry_ns; /* when the limit lets the next request through; 0: no limit was reached */
 	bool is_limited;   /* the vbd has limits just now */
@@ -108,7 +112,7 @@ struct io {
 	unsigned nr_burst;
 	struct io_request *burst[IO_BURST];
 	unsigned nr_finished;
-	struct io_request *finished[IO_BURST];
+	struct io_request **finished; /* since the last answer */
 	struct grant_copy_op descriptor[IO_BURST * BLKIF_MAX_INDIRECT_PAGES_PER_REQUEST];
 	/* What io_setup.c allocated. */
 	struct io_bag *bag_table;
@@ -128,7 +132,7 @@ unsigned io_buffers(const struct io *io, struct iovec *iov);
 
 /* How many requests were taken, at most IO_BURST, or -EPROTO: the ring is impossible and must not be looked at again. */
 int io_take(struct io *io);
-/* The engine is done with these n, at most IO_BURST of them since the last io_answer. */
+/* The engine is done with these n. */
 void io_complete(struct io *io, struct disk_io *const done[], unsigned n);
 /* Reads are handed over, grants let go of, answers shown, the guest woken if it asked. */
 void io_answer(struct io *io);

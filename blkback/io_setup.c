@@ -74,7 +74,7 @@ static int setup_pages(struct io *io, const struct io_config *config)
 		.peer = config->peer,
 		.mode = config->mode,
 		.max_batch = IO_BURST * BLKIF_MAX_SEGMENTS_PER_REQUEST,
-		.max_lots = IO_BURST,
+		.max_lots = io->nr_requests,
 		.nr_persistent = config->nr_persistent,
 		.unused_ns = config->unused_ns,
 	};
@@ -90,12 +90,13 @@ static int setup_requests(struct io *io, const struct io_config *config)
 	int err = setup_bags(io, nr_bags);
 
 	io->requests = calloc(io->nr_requests, sizeof(io->requests[0]));
+	io->finished = calloc(io->nr_requests, sizeof(io->finished[0]));
 	io->journal = config->journal;
 	if (!io->journal) {
 		io->journal = calloc(1, journal_bytes(io->nr_requests));
 		io->is_own_journal = true;
 	}
-	if (err || !io->requests || !io->journal)
+	if (err || !io->requests || !io->finished || !io->journal)
 		return -ENOMEM;
 	for (unsigned i = 0; i < io->nr_requests; i++) {
 		io->requests[i].disk.slot = i;
@@ -159,6 +160,7 @@ static void io_free(struct io *io)
 		munmap(io->buffers, io->buffer_bytes);
 	if (io->is_own_journal)
 		free(io->journal);
+	free(io->finished);
 	free(io->requests);
 	free(io->bag_table);
 }
@@ -175,6 +177,7 @@ int io_init(struct io *io, const struct io_config *config)
 	io->limit = config->limit;
 	io->stats = config->stats;
 	io->times = config->times;
+	io->run_sectors = config->max_merge_bytes / BLKIF_SECTOR_BYTES;
 	io->ring.is_x86_32 = config->is_x86_32;
 	/* As many as the ring has slots: a request that is there can always be taken. */
 	io->nr_requests = blkif_ring_slots(pages_to_bytes(config->ring_pages));

@@ -32,7 +32,7 @@ struct link {
 
 struct link_config {
 	const struct disk_image *image;
-	struct io_config io; /* hv, limits, limit, mode, nr_persistent, unused_ns, is_takeover, is_clean: the rest is filled in here */
+	struct io_config io; /* what is the same for all queues; the rest is filled in here */
 	struct stats_queue *stats; /* one for each queue */
 	const struct journal_file *journal;
 	unsigned busy_poll_us;

@@ -17,6 +17,7 @@ static const struct counters_field fields[] = {
 	COUNT(write_sectors),
 	COUNT(discard_sectors),
 	COUNT(indirect),
+	COUNT(merged),
 	COUNT_AS("refused.unsupported", refused[REQUEST_UNSUPPORTED]),
 	COUNT_AS("refused.malformed", refused[REQUEST_MALFORMED]),
 	COUNT_AS("refused.unaligned", refused[REQUEST_UNALIGNED]),

@@ -13,6 +13,7 @@ struct stats {
 	uint64_t reads, writes, flushes, barriers, discards; /* finished well */
 	uint64_t read_sectors, write_sectors, discard_sectors;
 	uint64_t indirect; /* of the reads and writes: those with segments in pages of their own */
+	uint64_t merged;   /* requests that went with the one before them, in one I/O */
 	uint64_t refused[REQUEST_NR_VERDICTS]; /* by verdict; REQUEST_OK stays 0 */
 	uint64_t grant_errors; /* a page could not be mapped or copied */
 	uint64_t read_errors, write_errors, flush_errors, discard_errors; /* the image failed; a barrier is a write */

@@ -21,9 +21,13 @@ static const char usage_text[] =
 	"  --max-queues N      queues offered for each device (default 4)\n"
 	"  --max-segments N    segments offered for an indirect request (default 256; 0: none are offered)\n"
 	"  --persistent N      pages that a queue keeps mapped at most (default 1056; 0: none)\n"
+	"  --merge KIB         requests for adjacent sectors become one of so much at most (default 64; 0: never)\n"
 	"  --pages MODE        auto (default): maps granted pages where that is cheap; copy: copies them everywhere\n" BACKEND_USAGE;
 
-enum { OPT_ENGINE = 256, OPT_DIRECT, OPT_SQPOLL, OPT_IOPOLL, OPT_BUSY_POLL, OPT_MAX_QUEUES, OPT_MAX_SEGMENTS, OPT_PERSISTENT, OPT_PAGES };
+enum {
+	OPT_ENGINE = 256, OPT_DIRECT, OPT_SQPOLL, OPT_IOPOLL, OPT_BUSY_POLL, OPT_MAX_QUEUES, OPT_MAX_SEGMENTS, OPT_PERSISTENT,
+	OPT_MERGE, OPT_PAGES,
+};
 
 static const struct option long_options[] = {
 	BACKEND_LONG_OPTIONS,
@@ -35,6 +39,7 @@ static const struct option long_options[] = {
 	{"max-queues", required_argument, NULL, OPT_MAX_QUEUES},
 	{"max-segments", required_argument, NULL, OPT_MAX_SEGMENTS},
 	{"persistent", required_argument, NULL, OPT_PERSISTENT},
+	{"merge", required_argument, NULL, OPT_MERGE},
 	{"pages", required_argument, NULL, OPT_PAGES},
 	{NULL, 0, NULL, 0},
 };
@@ -88,6 +93,8 @@ static int parse_own(const struct backend *b, void *arg, int c)
 		return backend_parse_number(b, "--max-segments", optarg, 0, BLKBACK_MAX_SEGMENTS, &opt->max_segments);
 	case OPT_PERSISTENT:
 		return backend_parse_number(b, "--persistent", optarg, 0, BLKBACK_MAX_PERSISTENT, &opt->nr_persistent);
+	case OPT_MERGE:
+		return backend_parse_number(b, "--merge", optarg, 0, BLKBACK_MAX_MERGE_KIB, &opt->max_merge_kib);
 	case OPT_SQPOLL:
 		opt->disk.is_polled_submit = true;
 		return 0;

@@ -62,16 +62,17 @@ static void check_submit(struct disk_queue *q, struct disk_io *d)
 	must(!is_transfer || bytes == d->left_bytes);
 	must(d->op == DISK_FLUSH || (d->left_bytes > 0 && d->offset_bytes <= SECTORS * BLKIF_SECTOR_BYTES &&
 				     d->left_bytes <= SECTORS * BLKIF_SECTOR_BYTES - d->offset_bytes));
-	d->error = 0;
+	d->error = d->offset_bytes / BLKIF_SECTOR_BYTES % 7 == 3 ? -EIO : 0;
 	held[nr_held++] = d;
 }
 
-static const struct disk_engine check_engine = {.name = "check", .submit = check_submit};
+static const struct disk_engine check_engine = {.name = "check", .merges = true, .submit = check_submit};
 
 static void start(struct course *c, enum pages_mode mode, bool is_x86_32)
 {
 	struct blk_box_options opt = {
-		.engine = &check_engine, .ring_pages = 1, .sectors = SECTORS, .mode = mode, .nr_persistent = 8, .max_segments = 4096};
+		.engine = &check_engine, .ring_pages = 1, .sectors = SECTORS, .mode = mode, .nr_persistent = 8, .max_segments = 4096,
+		.max_merge_bytes = 1u << 20};
 	struct io_config config;
 
 	blk_box_init(&c->box, &opt);

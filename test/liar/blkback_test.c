@@ -24,6 +24,7 @@ static void start(struct blk_box *box, const struct disk_engine *engine, unsigne
 				      .busy_poll_us = 10,
 				      .mode = mode,
 				      .max_segments = 256,
+				      .max_merge_bytes = 128u << 10,
 				      .nr_persistent = 20}; /* fewer than the guest uses */
 
 	blk_box_start(box, &opt);

@@ -120,6 +120,7 @@ void blk_box_init(struct blk_box *box, const struct blk_box_options *opt)
 	limit_set_burst(&box->limit, LIMIT_DEFAULT_BURST_MS);
 	box->mode = opt->mode;
 	box->nr_persistent = opt->nr_persistent;
+	box->max_merge_bytes = opt->max_merge_bytes;
 	box->limits = (struct request_limits){
 		.sectors = box->image.sectors,
 		.sectors_per_block = box->image.sector_bytes / BLKIF_SECTOR_BYTES,
@@ -146,6 +147,7 @@ struct io_config blk_box_io_config(struct blk_box *box)
 		.mode = box->mode,
 		.nr_persistent = box->nr_persistent,
 		.unused_ns = UINT64_C(60000000000),
+		.max_merge_bytes = box->max_merge_bytes,
 	};
 }
 

@@ -30,6 +30,7 @@ struct blk_box {
 	struct disk_image image;
 	enum pages_mode mode;
 	unsigned nr_persistent;
+	unsigned max_merge_bytes;
 	struct request_limits limits;
 	struct limit limit;
 	struct journal *journal; /* the queues' */
@@ -48,6 +49,7 @@ struct blk_box_options {
 	enum pages_mode mode;
 	unsigned nr_persistent; /* PAGES_PERSISTENT */
 	unsigned max_segments;  /* of indirect requests; 0: not offered */
+	unsigned max_merge_bytes;
 	bool is_shared;         /* the queues run in processes that are forked */
 };
 

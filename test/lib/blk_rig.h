@@ -23,7 +23,7 @@ static void hold_submit(struct disk_queue *queue, struct disk_io *io)
 	h->held[h->nr++] = io;
 }
 
-static const struct disk_engine hold_engine = {.name = "hold", .submit = hold_submit};
+static const struct disk_engine hold_engine = {.name = "hold", .merges = true, .submit = hold_submit};
 
 struct rig {
 	struct blk_box box;

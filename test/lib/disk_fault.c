@@ -106,6 +106,7 @@ static int fault_wait(struct disk_queue *queue)
 
 const struct disk_engine disk_fault = {
 	.name = "fault",
+	.merges = true,
 	.open = fault_open,
 	.close = fault_close,
 	.create = fault_create,

@@ -26,7 +26,8 @@ static void guest_run(const struct course *c, uint32_t seed)
 				      .busy_poll_us = c->busy_poll_us,
 				      .mode = c->mode,
 				      .nr_persistent = BLK_GUEST_DEPTH, /* a third of what the guest uses */
-				      .max_segments = c->max_segments};
+				      .max_segments = c->max_segments,
+				      .max_merge_bytes = 128u << 10};
 	struct blk_guest *g = calloc(1, sizeof(*g));
 	unsigned requests = c->engine == &disk_mem ? REQUESTS : DISK_REQUESTS;
 	const struct stats *s = &g->box.stats;

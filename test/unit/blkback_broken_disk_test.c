@@ -22,6 +22,8 @@ struct guest {
 	uint8_t stamp[BLOCKS]; /* what was last written there */
 	bool is_busy[BLOCKS];
 	unsigned nr_busy;
+	unsigned last_block;
+	bool was_write;
 	struct {
 		bool is_busy, is_write;
 		unsigned block;
@@ -38,9 +40,15 @@ static int error_at(unsigned block, bool is_write)
 	return block % 5 == 3 ? -EIO : 0;
 }
 
+/* Of any block of it, which may be several requests'. */
 static int order_error(const struct disk_io *io)
 {
-	return io->op > DISK_WRITE ? 0 : error_at((unsigned)(io->offset_bytes / PAGE_BYTES), io->op == DISK_WRITE);
+	unsigned first = (unsigned)(io->offset_bytes / PAGE_BYTES), n = (unsigned)(io->left_bytes / PAGE_BYTES);
+	int error = 0;
+
+	for (unsigned i = 0; i < n && io->op <= DISK_WRITE && !error; i++)
+		error = error_at(first + i, io->op == DISK_WRITE);
+	return error;
 }
 
 static unsigned order_delay(const struct disk_io *io)
@@ -48,14 +56,18 @@ static unsigned order_delay(const struct disk_io *io)
 	return (unsigned)(io->offset_bytes / PAGE_BYTES * 11 + io->slot) % 6;
 }
 
+/* Half of them go on where the one before ended. */
 static void send(struct guest *g, unsigned i)
 {
-	bool is_write = test_random(&g->random) % 2;
-	unsigned block = test_random(&g->random) % BLOCKS;
+	bool goes_on = test_random(&g->random) % 2;
+	bool is_write = goes_on ? g->was_write : test_random(&g->random) % 2;
+	unsigned block = goes_on ? (g->last_block + 1) % BLOCKS : test_random(&g->random) % BLOCKS;
 	struct blkif_request req;
 
 	while (g->is_busy[block])
 		block = (block + 1) % BLOCKS;
+	g->last_block = block;
+	g->was_write = is_write;
 	g->slot[i].is_busy = g->is_busy[block] = true;
 	g->slot[i].is_write = is_write;
 	g->slot[i].block = block;
@@ -97,7 +109,7 @@ static void receive(struct guest *g)
 static void run(const struct disk_engine *inner, enum pages_mode mode)
 {
 	struct blk_box_options opt = {.engine = &disk_fault, .sectors = BLOCKS * BLKIF_SECTORS_PER_PAGE, .mode = mode,
-				      .nr_persistent = SLOTS / 2};
+				      .nr_persistent = SLOTS / 2, .max_segments = 256, .max_merge_bytes = 32u << 10};
 	struct guest *g = calloc(1, sizeof(*g));
 	unsigned sent = 0;
 
@@ -120,6 +132,7 @@ static void run(const struct disk_engine *inner, enum pages_mode mode)
 	assert_int_equal(g->box.stats.read_errors, g->read_errors);
 	assert_int_equal(g->box.stats.write_errors, g->write_errors);
 	assert_int_equal(g->box.stats.grant_errors, 0);
+	assert_true(g->box.stats.merged > 0);
 	assert_false(blk_box_grants_in_use(&g->box));
 	blk_box_finish(&g->box);
 	free(g);

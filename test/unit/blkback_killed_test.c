@@ -52,6 +52,7 @@ static void run(enum pages_mode mode, uint32_t seed)
 				      .mode = mode,
 				      .nr_persistent = BLK_GUEST_DEPTH,
 				      .max_segments = 256,
+				      .max_merge_bytes = 128u << 10,
 				      .is_shared = true};
 	struct blk_guest *g = calloc(1, sizeof(*g));
 	unsigned goal = 0;
