@@ -1,35 +1,26 @@
 /*
  * blkback/journal_file.c - the journals of one connection, in a file.
  *
- *      head: version, token, what the connection looks like       one page
+ *      head: whose it is, what the connection looks like         one page
  *      journal of queue 0, of queue 1, ...
  *
  * Runs in  the thread that owns the store client.
  */
 #include "blkback/journal_file.h"
 
-#include <stdio.h>
-#include <sys/random.h>
-
-#define VERSION 1u
-#define TOKEN_KEY "inflight-token"
+#define VERSION 2u
 
 struct head {
-	char magic[8];
-	uint32_t version;
+	struct inflight_head inflight;
 	uint32_t nr_queues;
 	uint32_t ring_pages;
 	uint32_t is_x86_32;
-	uint64_t token;
+	uint32_t pad;
 	struct front_queue queue[FRONT_MAX_QUEUES];
 };
 
 _Static_assert(sizeof(struct head) <= PAGE_BYTES, "one page");
-
-static void name_of(const struct handshake *h, char name[64])
-{
-	snprintf(name, 64, "vbd-%u-%u.inflight", h->other_domid, h->devid);
-}
+_Static_assert(sizeof(struct head) == offsetof(struct head, queue) + sizeof(((struct head *)0)->queue), "it is compared whole");
 
 static size_t bytes_of(struct journal_file *j, const struct front *front)
 {
@@ -37,53 +28,37 @@ static size_t bytes_of(struct journal_file *j, const struct front *front)
 	return PAGE_BYTES + front->nr_queues * journal_bytes(j->nr_entries);
 }
 
-static void describe(struct head *head, const struct front *front, uint64_t token)
+static void describe(struct head *head, const struct inflight_head *inflight, const struct front *front)
 {
 	*head = (struct head){
-		.magic = "sluiceIF",
-		.version = VERSION,
+		.inflight = *inflight,
 		.nr_queues = front->nr_queues,
 		.ring_pages = front->ring_pages,
 		.is_x86_32 = front->is_x86_32,
-		.token = token,
 	};
 	memcpy(head->queue, front->queue, sizeof(head->queue));
 }
 
 int journal_file_create(struct journal_file *j, struct handshake *h, const struct front *front)
 {
-	uint64_t token = 0;
-	char name[64];
-	int err;
+	int err = inflight_file_create(&j->file, h, VERSION, bytes_of(j, front));
+	struct head head;
 
-	name_of(h, name);
-	if (getrandom(&token, sizeof(token), 0) != (ssize_t)sizeof(token))
-		return -EIO;
-	err = run_file_create(&j->file, hv_run_dir(h->hv), name, bytes_of(j, front));
 	if (err)
 		return err;
-	describe(j->file.memory, front, token);
-	/* Last: a token in the store says that the file is whole. */
-	err = store_client_printf(h->store, STORE_NO_TX, h->own_path, TOKEN_KEY, "%llu", (unsigned long long)token);
-	if (err)
-		journal_file_close(j, true);
-	return err;
+	describe(&head, j->file.memory, front);
+	*(struct head *)j->file.memory = head;
+	return inflight_file_announce(&j->file, h);
 }
 
 int journal_file_open(struct journal_file *j, struct handshake *h, const struct front *front)
 {
+	int err = inflight_file_open(&j->file, h, VERSION, bytes_of(j, front));
 	struct head expected;
-	uint64_t token;
-	char name[64];
-	int err = store_client_read_uint(h->store, STORE_NO_TX, &token, "%s/" TOKEN_KEY, h->own_path);
 
 	if (err)
-		return -ENOENT;
-	name_of(h, name);
-	err = run_file_open(&j->file, hv_run_dir(h->hv), name, bytes_of(j, front));
-	if (err)
 		return err;
-	describe(&expected, front, token);
+	describe(&expected, j->file.memory, front);
 	if (memcmp(j->file.memory, &expected, sizeof(expected)) == 0)
 		return 0;
 	journal_file_close(j, false);

@@ -1,8 +1,5 @@
 /*
- * blkback/journal_file.h - the journals of one connection in <run folder>/vbd-<domid>-<devid>.inflight.
- *
- * A token in the file and in the device's own store directory (inflight-token) makes sure that a journal is only ever read for the
- * device, and the life of the device, that it was written for.
+ * blkback/journal_file.h - the journals of one connection, where the next back end finds them (hv/inflight_file.h).
  *
  * Runs in  the thread that owns the store client.
  */
@@ -11,7 +8,7 @@
 
 #include "blkback/front.h"
 #include "blkback/journal.h"
-#include "hv/run_file.h"
+#include "hv/inflight_file.h"
 
 struct journal_file {
 	struct run_file file;

@@ -481,7 +481,7 @@ static void connect_remove(struct xenbus *bus, void *priv)
 
 	capture_server_forget_device(d->nb->capture_server, d);
 	if (d->handshake && d->handshake->gone)
-		journal_file_remove(d->nb->hv, d->vif.domid, d->vif.devid);
+		inflight_file_remove(d->nb->hv, "vif", d->vif.domid, d->vif.devid);
 	vif_stats_sum(&d->nb->gone, &d->vif);
 	vif_stats_destroy(&d->vif);
 	TAILQ_REMOVE(&d->nb->devices, d, all);

@@ -3,12 +3,7 @@
  */
 #include "netback/journal_file.h"
 
-#include <stdio.h>
-#include <sys/random.h>
-#include <unistd.h>
-
-#define VERSION 1u
-#define TOKEN_KEY "inflight-token"
+#define VERSION 2u
 
 struct head_queue {
 	grant_ref_t tx_ring_ref, rx_ring_ref;
@@ -16,15 +11,12 @@ struct head_queue {
 };
 
 struct head {
-	char magic[8];
-	uint32_t version;
+	struct inflight_head inflight;
 	uint32_t nr_queues;
-	uint64_t token;
-	struct head_queue queue[VIF_MAX_QUEUES];
 	uint32_t has_ctrl;
+	struct head_queue queue[VIF_MAX_QUEUES];
 	grant_ref_t ctrl_ring_ref;
 	evtchn_port_t ctrl_port;
-	uint32_t pad;
 };
 
 /* The file's first page. */
@@ -34,11 +26,6 @@ struct first_page {
 };
 
 _Static_assert(sizeof(struct first_page) <= PAGE_BYTES, "one page");
-
-static void name_of(domid_t domid, unsigned devid, char name[64])
-{
-	snprintf(name, 64, "vif-%u-%u.inflight", domid, devid);
-}
 
 static size_t ctrl_offset(unsigned nr_queues)
 {
@@ -50,15 +37,9 @@ static size_t bytes_of(const struct vif_wishes *w)
 	return ctrl_offset(w->nr_queues) + (w->has_ctrl ? ctrl_note_bytes(w->nr_queues) : 0);
 }
 
-static void describe(struct head *head, const struct vif_wishes *w, uint64_t token)
+static void describe(struct head *head, const struct inflight_head *inflight, const struct vif_wishes *w)
 {
-	*head = (struct head){
-		.magic = "sluiceVI",
-		.version = VERSION,
-		.nr_queues = w->nr_queues,
-		.token = token,
-		.has_ctrl = w->has_ctrl,
-	};
+	*head = (struct head){.inflight = *inflight, .nr_queues = w->nr_queues, .has_ctrl = w->has_ctrl};
 	for (unsigned i = 0; i < w->nr_queues; i++)
 		head->queue[i] = (struct head_queue){w->keys[i].tx_ring_ref, w->keys[i].rx_ring_ref, w->keys[i].tx_port,
 						     w->keys[i].rx_port};
@@ -70,42 +51,26 @@ static void describe(struct head *head, const struct vif_wishes *w, uint64_t tok
 
 static int create(struct journal_file *f, struct handshake *h, const struct vif_wishes *w)
 {
-	struct first_page *first;
-	uint64_t token = 0;
-	char name[64];
-	int err;
+	int err = inflight_file_create(&f->file, h, VERSION, bytes_of(w));
+	struct head head;
 
-	name_of(h->other_domid, h->devid, name);
-	if (getrandom(&token, sizeof(token), 0) != (ssize_t)sizeof(token))
-		return -EIO;
-	err = run_file_create(&f->file, hv_run_dir(h->hv), name, bytes_of(w));
 	if (err)
 		return err;
-	first = f->file.memory;
-	describe(&first->head, w, token);
+	describe(&head, f->file.memory, w);
+	((struct first_page *)f->file.memory)->head = head;
 	if (w->has_ctrl)
 		journal_file_ctrl(f, w)->nr_queues = w->nr_queues;
-	/* Last: a token in the store says that the file is whole. */
-	err = store_client_printf(h->store, STORE_NO_TX, h->own_path, TOKEN_KEY, "%llu", (unsigned long long)token);
-	if (err)
-		journal_file_close(f, true);
-	return err;
+	return inflight_file_announce(&f->file, h);
 }
 
 static int open_earlier(struct journal_file *f, struct handshake *h, const struct vif_wishes *w)
 {
+	int err = inflight_file_open(&f->file, h, VERSION, bytes_of(w));
 	struct head expected;
-	uint64_t token;
-	char name[64];
-	int err = store_client_read_uint(h->store, STORE_NO_TX, &token, "%s/" TOKEN_KEY, h->own_path);
 
 	if (err)
-		return -ENOENT;
-	name_of(h->other_domid, h->devid, name);
-	err = run_file_open(&f->file, hv_run_dir(h->hv), name, bytes_of(w));
-	if (err)
 		return err;
-	describe(&expected, w, token);
+	describe(&expected, f->file.memory, w);
 	if (memcmp(f->file.memory, &expected, sizeof(expected)) == 0 &&
 	    (!w->has_ctrl || journal_file_ctrl(f, w)->nr_queues == w->nr_queues))
 		return 0;
@@ -149,13 +114,4 @@ struct ctrl_note *journal_file_ctrl(const struct journal_file *f, const struct v
 void journal_file_close(struct journal_file *f, bool removes)
 {
 	run_file_close(&f->file, removes);
-}
-
-void journal_file_remove(struct hv *hv, domid_t domid, unsigned devid)
-{
-	char name[64], path[512];
-
-	name_of(domid, devid, name);
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", hv_run_dir(hv), name) < sizeof(path))
-		unlink(path);
 }

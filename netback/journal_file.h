@@ -1,19 +1,18 @@
 /*
- * netback/journal_file.h - what a vif's back end leaves for the next one, in <run folder>/vif-<domid>-<devid>.inflight.
+ * netback/journal_file.h - what a vif's back end leaves for the next one (hv/inflight_file.h).
  *
- *      head         whose it is: a token that stands in the device's own store directory, too (inflight-token), rings and ports
+ *      head         whose it is, rings and ports
  *      mcast        the guest's multicast list
  *      journals     one for each queue (journal.h)
  *      ctrl         what the control ring put into force (ctrl_note.h), where there is one
  *
- * Owns     the mapping, from begin to close. The file is there while the device is connected, and when its back end has gone.
- * Trusts   the file's bytes no further than its head and its size tell that they are ours: only Domain-0 reaches it.
+ * Owns     the mapping, from begin to close.
  * Runs in  the control thread.
  */
 #ifndef SLUICE_NETBACK_JOURNAL_FILE_H
 #define SLUICE_NETBACK_JOURNAL_FILE_H
 
-#include "hv/run_file.h"
+#include "hv/inflight_file.h"
 #include "netback/ctrl_note.h"
 #include "netback/vif_keys.h"
 
@@ -31,7 +30,5 @@ int journal_file_begin(struct journal_file *f, struct handshake *h, struct vif_w
 struct ctrl_note *journal_file_ctrl(const struct journal_file *f, const struct vif_wishes *wishes);
 /* removes: the device is gone. A zeroed struct is taken. */
 void journal_file_close(struct journal_file *f, bool removes);
-/* Removes the file of a device whose journal_file is closed. */
-void journal_file_remove(struct hv *hv, domid_t domid, unsigned devid);
 
 #endif

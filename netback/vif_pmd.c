@@ -267,7 +267,7 @@ static void vif_remove(struct xenbus *bus, void *priv)
 	struct vif_pmd *p = priv;
 
 	if (p->handshake && p->handshake->gone)
-		journal_file_remove(xenbus_hv(bus), p->vif.domid, p->vif.devid);
+		inflight_file_remove(xenbus_hv(bus), "vif", p->vif.domid, p->vif.devid);
 	p->handshake = NULL; /* the next guest of this name may come */
 	run_file_rename(&p->vif.stats_file, hv_run_dir(p->hv), p->stats_name);
 }

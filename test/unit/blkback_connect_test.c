@@ -252,7 +252,7 @@ static void rig_start(struct rig *r)
 	r->options = (struct blkback_options)BLKBACK_OPTIONS;
 	r->options.disk.engine = &disk_mem;
 	assert_int_equal(vbd_init(&r->vbd, &r->options, world.run_dir, -1, 3, 51712), 0);
-	r->h = (struct handshake){.other_domid = 3, .devid = 51712, .priv = &r->vbd};
+	r->h = (struct handshake){.driver = &vbd_driver, .other_domid = 3, .devid = 51712, .priv = &r->vbd};
 	strcpy(r->h.own_path, BACK);
 	strcpy(r->h.other_path, FRONT);
 	set(BACK, "params", r->image);
