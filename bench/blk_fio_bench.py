@@ -223,6 +223,7 @@ class Bench:
             for depth in (1, 32):
                 self.case(place, rw, depth=depth)
         for rw in ('read', 'write'):
+            self.case(place, rw, depth=32)  # adjacent requests
             self.case(place, rw, '128k', 16)
         for jobs in (2, 3, 4):
             self.case(place, 'randread', jobs=jobs)
