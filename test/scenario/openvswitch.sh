@@ -2,8 +2,17 @@
 # Open vSwitch with DPDK, its own database and daemon in folders of this test, forwards between two guests: each port is a vif that our
 # plugin's net_netback serves.
 . "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
-vswitchd=/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk
-scenario_requires ping nsenter unshare ovsdb-tool ovsdb-server ovs-vsctl $vswitchd
+. "$SLUICE_SOURCE/test/lib/packages.sh"
+scenario_requires ping nsenter unshare apt-get dpkg-deb
+
+# Installed, its packages would start a switch of the host's own. DPDK itself is the host's: our plugin is built with it.
+ovs_packages() { echo openvswitch-switch-dpdk openvswitch-switch openvswitch-common libunbound8 libevent-2.1-7; }
+cache=$(readlink -f "$SLUICE_BUILD")/openvswitch
+packages_prepare "$cache" ovs_packages || skip "${packages_why:-Open vSwitch cannot be unpacked in $cache}"
+ovs_libraries=("$cache"/root/usr/lib/*-linux-gnu)
+# in_ovs COMMAND...: with the unpacked programs and their libraries.
+in_ovs() { PATH=$cache/root/usr/bin:$cache/root/usr/sbin:$cache/root/usr/lib/openvswitch-switch-dpdk:$PATH LD_LIBRARY_PATH=${ovs_libraries[0]} "$@"; }
+
 scenario_begin sluiced
 [ -c /dev/net/tun ] || skip "there is no /dev/net/tun"
 [ -e "$SLUICE_BUILD/tools/librte_net_sluice.so" ] || skip "librte_net_sluice.so is not built here"
@@ -14,10 +23,10 @@ cp "$SLUICE_BUILD/tools/librte_net_sluice.so" "$plugin" || fail "a copy of the p
 
 ovs=$system_dir/ovs
 mkdir "$ovs"
-export OVS_RUNDIR=$ovs OVS_DBDIR=$ovs OVS_LOGDIR=$ovs OVS_SYSCONFDIR=$ovs
-vsctl() { timeout 30 ovs-vsctl --db="unix:$ovs/db.sock" "$@"; }
-ovsdb-tool create "$ovs/conf.db" /usr/share/openvswitch/vswitch.ovsschema || fail "ovsdb-tool"
-ovsdb-server "$ovs/conf.db" "--remote=punix:$ovs/db.sock" --log-file="$ovs/db.log" -vconsole:off &
+export OVS_RUNDIR=$ovs OVS_DBDIR=$ovs OVS_LOGDIR=$ovs OVS_SYSCONFDIR=$ovs OVS_PKGDATADIR=$cache/root/usr/share/openvswitch
+vsctl() { in_ovs timeout 30 ovs-vsctl --db="unix:$ovs/db.sock" "$@"; }
+in_ovs ovsdb-tool create "$ovs/conf.db" "$OVS_PKGDATADIR"/vswitch.ovsschema || fail "ovsdb-tool"
+in_ovs exec ovsdb-server "$ovs/conf.db" "--remote=punix:$ovs/db.sock" --log-file="$ovs/db.log" -vconsole:off &
 system_pids+=($!)
 system_names+=(ovsdb-server)
 system_until 10 test -S "$ovs/db.sock" || fail "ovsdb-server"
@@ -26,7 +35,7 @@ vsctl --no-wait init || fail "ovs-vsctl"
 vsctl --no-wait set Open_vSwitch . other_config:dpdk-init=true other_config:pmd-cpu-mask=0x1 other_config:dpdk-lcore-mask=0x1 \
 	"other_config:dpdk-extra=--no-huge --legacy-mem --no-shconf -m 256 --no-pci --no-telemetry -d $plugin" || fail "ovs-vsctl"
 # The switch's own interfaces stay in a namespace of its own.
-unshare --net "$vswitchd" "unix:$ovs/db.sock" --pidfile="$ovs/vswitchd.pid" --unixctl="$ovs/vswitchd.ctl" --log-file="$system_dir/log/vswitchd.log" -vconsole:off &
+in_ovs exec unshare --net ovs-vswitchd-dpdk "unix:$ovs/db.sock" --pidfile="$ovs/vswitchd.pid" --unixctl="$ovs/vswitchd.ctl" --log-file="$system_dir/log/vswitchd.log" -vconsole:off &
 system_pids+=($!)
 system_names+=(vswitchd)
 vswitchd_pid=$!
@@ -55,7 +64,7 @@ for n in "${guests[@]}"; do
 done
 vsctl --timeout=30 del-port vif1 || fail "del-port"
 holds "a port whose guest is gone can be removed"
-timeout 20 ovs-appctl --target="$ovs/vswitchd.ctl" exit || fail "ovs-appctl exit"
+in_ovs timeout 20 ovs-appctl --target="$ovs/vswitchd.ctl" exit || fail "ovs-appctl exit"
 system_gone "$vswitchd_pid" 20 || fail "Open vSwitch ends"
 system_stop vswitchd || fail "Open vSwitch ends well"
 system_stop ovsdb-server # by a signal, as it says itself

@@ -229,7 +229,7 @@ for tool in qemu-system-x86_64 cpio modprobe dpkg-deb apt-get ldd python3; do
 done
 passed=0 failed=0 skipped=0 start=$SECONDS
 mkdir -p "$logs"
-packages_prepare "$cache" || skip "${packages_why:-the packages cannot be prepared in $cache}"
+packages_prepare "$cache" xen_packages || skip "${packages_why:-the packages cannot be prepared in $cache}"
 images_prepare "$cache" "$build" || {
 	echo "$images_why"
 	exit 1
