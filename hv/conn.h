@@ -41,6 +41,7 @@ struct conn {
 	struct gate gate;          /* over it */
 	struct evtchn *ports;      /* Domain-0: it owns them */
 	bool has_served;           /* Domain-0: one of them was once bound to a guest's */
+	struct local_serve served[LOCAL_MAX_SERVED]; /* Domain-0: device types; an empty one is free */
 
 	/* CONN_WAITING, one of: */
 	struct domain *wait_destroyed;   /* domctl destroydomain: until the domain leaves KILLING */

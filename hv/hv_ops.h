@@ -16,8 +16,11 @@ struct hv_ops {
 	long (*hypercall)(struct hv *hv, unsigned nr, uint64_t cmd, void *arg, size_t bytes);
 	int (*store_open)(struct hv *hv, struct store_client **out);
 	void (*counters)(const struct hv *hv, struct hv_counters *out); /* may be NULL */
-	/* Back ends of that device type: this process is the only one from now on, until it ends. -EBUSY. May be NULL. */
-	int (*claim)(struct hv *hv, const char *type);
+	/*
+	 * Back ends of that device type, until this hv is closed: this one alone serves all of them, or it takes some beside others that do
+	 * the same. -EBUSY. NULL for guests.
+	 */
+	int (*claim)(struct hv *hv, const char *type, bool takes_some);
 
 	int (*pages_alloc)(struct hv *hv, unsigned nr, void **pages);
 	void (*pages_free)(struct hv *hv, void *pages, unsigned nr);

@@ -92,6 +92,13 @@ struct local_return {
  * until this connection destroys it or closes. A domain without an owner is destroyed by the core as it shuts down. */
 #define LOCAL_OP_own 5
 
+/*
+ * Domain-0: struct local_serve. This connection serves devices of that type until it closes: all of them, alone, or some of its choice
+ * beside others that do. -EBUSY: another connection serves them. Said again, it replaces what this connection has said of the type.
+ */
+#define LOCAL_OP_serve 6
+#define LOCAL_MAX_SERVED 4 /* types of one connection; -ENOSPC */
+
 struct local_domid {
 	uint32_t domid;
 };
@@ -100,6 +107,11 @@ struct local_load {
 	uint32_t domid;
 	uint32_t flags;
 	char cmdline[2048]; /* NUL-terminated: the guest program's arguments, split at blanks */
+};
+
+struct local_serve {
+	char type[16]; /* NUL-terminated: vif, vbd */
+	uint32_t takes_some;
 };
 
 struct local_event_fd {

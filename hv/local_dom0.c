@@ -22,6 +22,15 @@ static long local_dom0_hypercall(struct hv *hv, unsigned nr, uint64_t cmd, void 
 	return local_link_hypercall(&local_dom0_of(hv)->link, nr, cmd, arg, bytes, -1, NULL);
 }
 
+static int local_dom0_claim(struct hv *hv, const char *type, bool takes_some)
+{
+	struct local_serve op = {.takes_some = takes_some};
+
+	if ((size_t)snprintf(op.type, sizeof(op.type), "%s", type) >= sizeof(op.type))
+		return -ENAMETOOLONG;
+	return (int)local_dom0_hypercall(hv, LOCAL_HYPERCALL, LOCAL_OP_serve, &op, sizeof(op));
+}
+
 static int local_dom0_store_open(struct hv *hv, struct store_client **out)
 {
 	char path[sizeof(local_dom0_of(hv)->run_dir) + sizeof(LOCAL_STORE_SOCKET) + 1];
@@ -114,6 +123,7 @@ static const struct hv_ops local_dom0_ops = {
 	.close = local_dom0_close,
 	.hypercall = local_dom0_hypercall,
 	.store_open = local_dom0_store_open,
+	.claim = local_dom0_claim,
 	.evtchn_alloc_unbound = local_dom0_alloc_unbound,
 	.evtchn_bind_interdomain = local_dom0_bind_interdomain,
 	.evtchn_bind_virq = local_dom0_bind_virq,

@@ -141,6 +141,37 @@ static long own(struct caller *c, void *arg)
 	return 0;
 }
 
+/* What the connection serves of the type; "": the first place that is free. NULL: nothing, none. */
+static struct local_serve *find_served(struct conn *conn, const char *type)
+{
+	for (unsigned i = 0; i < LOCAL_MAX_SERVED; i++)
+		if (!strcmp(conn->served[i].type, type))
+			return &conn->served[i];
+	return NULL;
+}
+
+static long serve(struct caller *c, void *arg)
+{
+	const struct local_serve *op = arg;
+	struct local_serve *mine;
+
+	if (!op->type[0] || !memchr(op->type, 0, sizeof(op->type)) || op->takes_some > 1)
+		return -EINVAL;
+	for (struct conn *other = c->core->conns; other; other = other->next) {
+		const struct local_serve *theirs = other == c->conn ? NULL : find_served(other, op->type);
+
+		if (theirs && !(theirs->takes_some && op->takes_some))
+			return -EBUSY;
+	}
+	mine = find_served(c->conn, op->type);
+	if (!mine)
+		mine = find_served(c->conn, "");
+	if (!mine)
+		return -ENOSPC;
+	*mine = *op;
+	return 0;
+}
+
 static const struct hypercall_op ops[] = {
 	{LOCAL_OP_map_domain, sizeof(struct local_welcome), HYPERCALL_DOM0, true, map_domain},
 	{LOCAL_OP_unmap_domain, sizeof(struct local_domid), HYPERCALL_DOM0, false, unmap_domain},
@@ -148,6 +179,7 @@ static const struct hypercall_op ops[] = {
 	{LOCAL_OP_console, sizeof(struct local_domid), HYPERCALL_DOM0, false, console},
 	{LOCAL_OP_event_fd, sizeof(struct local_event_fd), HYPERCALL_ANY, false, event_fd},
 	{LOCAL_OP_own, sizeof(struct local_domid), HYPERCALL_DOM0, false, own},
+	{LOCAL_OP_serve, sizeof(struct local_serve), HYPERCALL_DOM0, false, serve},
 };
 
 const struct hypercall_ops local_hypercalls = {ops, sizeof(ops) / sizeof(ops[0])};

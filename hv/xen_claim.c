@@ -1,8 +1,9 @@
 /*
- * hv/xen_claim.c - one back end for each device type: a second one would take the first one's running devices over.
+ * hv/xen_claim.c - one back end for all devices of a type, or several that take some each: a second one would take the first one's
+ * running devices over.
  *
  * A lock on a byte of /dev/xen/evtchn's file, which byte says the type: it leaves nothing behind, goes with the process, and
- * whoever may not open the device cannot hold it.
+ * whoever may not open the device cannot hold it. Those that take some share it.
  *
  * Owns     the locked files until the hv is closed.
  */
@@ -27,9 +28,10 @@ static off_t byte_of(const char *type)
 	return hash;
 }
 
-int xen_claim(struct hv *hv, const char *type)
+int xen_claim(struct hv *hv, const char *type, bool takes_some)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte_of(type), .l_len = 1};
+	struct flock lock = {
+		.l_type = takes_some ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET, .l_start = byte_of(type), .l_len = 1};
 	struct xen_hv *x = xen_hv_of(hv);
 	struct xen_claim *c = malloc(sizeof(*c));
 	int err;

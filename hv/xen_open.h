@@ -23,7 +23,7 @@ int xen_store_open(struct hv *hv, struct store_client **out);
 int xen_store_lost_fd(const char *path);
 
 /* xen_claim.c */
-int xen_claim(struct hv *hv, const char *type);
+int xen_claim(struct hv *hv, const char *type, bool takes_some);
 void xen_claims_finish(struct xen_hv *x);
 
 #endif

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hv/device_error.h"
@@ -23,6 +24,7 @@
 #define EVENTS_AT_ONCE 256
 #define DEATHS_AT_ONCE 16
 #define BUCKETS 1024u
+#define CLAIM_PAUSE_MS 20u
 #define BUS_TOKEN "xenbus"
 
 struct device {
@@ -428,6 +430,30 @@ static int open_epoll(struct xenbus *bus)
 	return err;
 }
 
+/* One that was told to end, or killed, a moment ago is waited for: its successor may be started at once. */
+static int claim(struct hv *hv, const struct xenbus_driver *driver)
+{
+	const struct timespec pause = {.tv_nsec = CLAIM_PAUSE_MS * 1000000l};
+	int err = hv->ops->claim(hv, driver->handshake.type, driver->takes_some);
+
+	for (unsigned ms = 0; err == -EBUSY && ms < XENBUS_PATIENCE_MS; ms += CLAIM_PAUSE_MS) {
+		nanosleep(&pause, NULL);
+		err = hv->ops->claim(hv, driver->handshake.type, driver->takes_some);
+	}
+	return err;
+}
+
+void xenbus_explain(const struct hv *hv, const char *type, int err, char *why, size_t bytes)
+{
+	if (err != -EBUSY)
+		snprintf(why, bytes, "the store's %s devices cannot be watched: %s", type, strerror(-err));
+	else if (strcmp(hv_platform(hv), "local") == 0)
+		snprintf(why, bytes, "another process serves the %s devices of the sluiced in %s: stop it first, or give another --run-dir",
+			 type, hv_run_dir(hv));
+	else
+		snprintf(why, bytes, "another process serves the %s devices of this host: stop it first", type);
+}
+
 int xenbus_create(struct hv *hv, const struct xenbus_driver *driver, void *arg, struct xenbus **out)
 {
 	struct xenbus *bus = calloc(1, sizeof(*bus));
@@ -441,7 +467,7 @@ int xenbus_create(struct hv *hv, const struct xenbus_driver *driver, void *arg, 
 	bus->flags = HANDSHAKE_OWN_WATCHED | (hv_keeps_devices(hv) ? HANDSHAKE_TAKE_OVER : 0) |
 		     (hv->has_error_tree ? HANDSHAKE_ERROR_TREE : 0);
 	snprintf(bus->base, sizeof(bus->base), "/local/domain/%u/backend/%s", hv_domid(hv), driver->handshake.type);
-	err = hv->ops->claim ? hv->ops->claim(hv, driver->handshake.type) : 0;
+	err = claim(hv, driver);
 	if (!err)
 		err = hv->ops->store_open(hv, &bus->store);
 	if (err)

@@ -14,6 +14,7 @@ struct xenbus;
 
 struct xenbus_driver {
 	struct handshake_driver handshake;
+	bool takes_some; /* devices of its choice: other processes may take others. Otherwise this process alone serves the type */
 	/*
 	 * A device directory appeared: allocate the device, *priv becomes handshake.priv. An error leaves the device
 	 * alone, with its "error" node written; -ENODEV says nothing there: it is another back end's.
@@ -23,8 +24,14 @@ struct xenbus_driver {
 	void (*remove)(struct xenbus *bus, void *priv);
 };
 
-/* Watches; devices that are there already are probed at once. arg comes back from xenbus_arg. -EBUSY: another process serves this type. */
+/*
+ * Watches; devices that are there already are probed at once. arg comes back from xenbus_arg. -EBUSY: another process serves this type,
+ * and has not ended within XENBUS_PATIENCE_MS.
+ */
 int xenbus_create(struct hv *hv, const struct xenbus_driver *driver, void *arg, struct xenbus **out);
+#define XENBUS_PATIENCE_MS 2000u
+/* Why xenbus_create failed for devices of that type, in one sentence without a name of its own. */
+void xenbus_explain(const struct hv *hv, const char *type, int err, char *why, size_t bytes);
 /*
  * Closes every device cleanly (Closing, Closed), waits for nobody. Where the platform keeps devices (hv_keeps_devices) they are
  * disconnected and stay as they are in the store: the next xenbus_create takes them over.

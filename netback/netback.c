@@ -308,8 +308,7 @@ static int serve_vifs(struct netback *nb, char *why)
 	}
 	err = xenbus_create(nb->hv, &connect_driver, nb, &nb->xenbus);
 	if (err) {
-		snprintf(why, NETBACK_WHY_BYTES, "the store's vif devices cannot be watched: %s",
-			 err == -EBUSY ? "another sluice-netback serves them; stop it first" : strerror(-err));
+		xenbus_explain(nb->hv, "vif", err, why, NETBACK_WHY_BYTES);
 		return err;
 	}
 	err = watch_limits(nb);

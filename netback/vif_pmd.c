@@ -273,6 +273,7 @@ static void vif_remove(struct xenbus *bus, void *priv)
 }
 
 static const struct xenbus_driver vif_driver = {
+	.takes_some = true,
 	.handshake = {.type = "vif", .is_back = true, .offer = vif_offer, .connect = vif_connect, .disconnect = vif_disconnect},
 	.probe = vif_probe,
 	.remove = vif_remove,
@@ -336,8 +337,13 @@ static int begin_thread(struct vif_pmd *p)
 	sigset_t all, before;
 	int err = xenbus_create(p->hv, &vif_driver, p, &p->xenbus);
 
-	if (err)
+	if (err) {
+		char why[HV_WHY_BYTES];
+
+		xenbus_explain(p->hv, "vif", err, why, sizeof(why));
+		LOG(ERR, "%s: %s\n", p->vif.name, why);
 		return err;
+	}
 	store_relaxed(&p->must_end, false);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -6,6 +6,7 @@
 
 #include "blkback/blkback.h"
 #include "hv/log.h"
+#include "hv/xenbus.h"
 #include "tools/backend.h"
 
 #define MAX_BUSY_POLL_US 1000000ul
@@ -116,6 +117,7 @@ int main(int argc, char **argv)
 	struct backend b = {.program = "sluice-blkback", .usage = usage_text};
 	struct blkback_options opt = BLKBACK_OPTIONS;
 	struct blkback *bb;
+	char why[HV_WHY_BYTES];
 	int err = backend_parse(&b, argc, argv, long_options, parse_own, &opt);
 
 	if (err)
@@ -124,8 +126,8 @@ int main(int argc, char **argv)
 		return 1;
 	err = blkback_create(b.loop, b.hv, &opt, &bb);
 	if (err) {
-		log_error("the store's vbd devices cannot be watched: %s",
-			  err == -EBUSY ? "another sluice-blkback serves them; stop it first" : strerror(-err));
+		xenbus_explain(b.hv, "vbd", err, why, sizeof(why));
+		log_error("%s", why);
 	} else {
 		log_info("serving, engine %s", opt.disk.engine->name);
 		err = backend_run(&b, print_stats, bb);

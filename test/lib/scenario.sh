@@ -69,16 +69,16 @@ scenario_begin() {
 
 # refuses WORDS COMMAND...: the command fails, within 30 s, with exactly one sentence, and WORDS are in it.
 refuses() {
-	local words=$1 status=0 lines
+	local words=$1 status=0 lines said_to=$system_dir/refused.$BASHPID
 	shift
-	timeout 30 "$@" >"$system_dir/refused.out" 2>"$system_dir/refused.err" </dev/null || status=$?
+	timeout 30 "$@" >"$said_to.out" 2>"$said_to" </dev/null || status=$?
 	[ $status -ne 0 ] || fail "'$*' should fail, about: $words"
 	[ $status -ne 124 ] || fail "'$*' hangs"
 	[ $status -lt 128 ] || fail "'$*' died of a signal ($status)"
-	lines=$(grep -c . "$system_dir/refused.err")
-	[ "$lines" -eq 1 ] || fail "'$*' should say one sentence, not $lines: $(cat "$system_dir/refused.err")"
-	grep -qF -- "$words" "$system_dir/refused.err" || fail "'$*' should speak of '$words', not: $(cat "$system_dir/refused.err")"
-	holds "refused: $(cat "$system_dir/refused.err")"
+	lines=$(grep -c . "$said_to")
+	[ "$lines" -eq 1 ] || fail "'$*' should say one sentence, not $lines: $(cat "$said_to")"
+	grep -qF -- "$words" "$said_to" || fail "'$*' should speak of '$words', not: $(cat "$said_to")"
+	holds "refused: $(cat "$said_to")"
 }
 
 # The program itself: a function cannot be run by timeout.

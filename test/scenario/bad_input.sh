@@ -36,8 +36,11 @@ head -c 100 /dev/urandom >"$system_dir/noise.cfg"
 refuses_create "memory=" "$cfg" "memory=99999999"
 expect_nothing_left "of refused configs"
 
-refuses_create "is sluice-blkback running?" "$cfg" "$(disk raw "$system_dir/disk.img")"
+# Each waits for ten seconds; both do at once.
+refuses_create "is sluice-blkback running?" "$cfg" 'name="waits"' "$(disk raw "$system_dir/disk.img")" &
+waits=$!
 refuses_create "is sluice-netback running?" "$cfg" "vif=['']"
+wait "$waits" || fail "a disk without sluice-blkback"
 expect_nothing_left "of domains that no back end answered"
 
 sluice create -q "$cfg" || fail "the good config"
@@ -71,11 +74,14 @@ if [ -x "$SLUICE_BUILD/tools/sluice-netback" ]; then
 	refuses "no_such_driver0" "$SLUICE_BUILD/tools/sluice-netback" --run-dir "$system_run_dir" --port "no_such_driver0"
 	refuses "no packet thread runs on processor 1" "$SLUICE_BUILD/tools/sluice-netback" --run-dir "$system_run_dir" --lcores 0 --pin vif1.0=1
 	refuses "is not a name and processors" "$SLUICE_BUILD/tools/sluice-netback" --run-dir "$system_run_dir" --pin vif1.0
+	refuses "another process serves the vif devices of the sluiced in $system_run_dir" "$SLUICE_BUILD/tools/sluice-netback" --run-dir "$system_run_dir"
 fi
 
 # Two writers on one image.
 system_start sluice-blkback || fail "sluice-blkback"
 sluice create -q "$cfg" "$(disk raw "$system_dir/disk.img")" || fail "a disk"
+refuses "another process serves the vbd devices of the sluiced in $system_run_dir" "$SLUICE_BUILD/tools/sluice-blkback" --run-dir "$system_run_dir"
+[ "$(grep -c 'vbd [0-9]*/51712: image' "$system_dir/log/sluice-blkback.log")" -eq 1 ] || fail "the disk is the first one's"
 refuses_create "in use by domain" "$cfg" 'name="second"' "$(disk raw "$system_dir/disk.img")"
 sluice destroy good
 expect_nothing_left "of the two"

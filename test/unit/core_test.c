@@ -68,6 +68,7 @@ static const struct {
 	{"load by a guest", true, LOCAL_HYPERCALL, LOCAL_OP_load, GOOD, -EPERM},
 	{"console by a guest", true, LOCAL_HYPERCALL, LOCAL_OP_console, GOOD, -EPERM},
 	{"own by a guest", true, LOCAL_HYPERCALL, LOCAL_OP_own, GOOD, -EPERM},
+	{"serve by a guest", true, LOCAL_HYPERCALL, LOCAL_OP_serve, GOOD, -EPERM},
 	{"remote_shutdown by a guest", true, __HYPERVISOR_sched_op, SCHEDOP_remote_shutdown, GOOD, -EPERM},
 	{"shutdown by Domain-0", false, __HYPERVISOR_sched_op, SCHEDOP_shutdown, GOOD, -EPERM},
 	{"poll by Domain-0", false, __HYPERVISOR_sched_op, SCHEDOP_poll, GOOD, -EPERM},
@@ -308,6 +309,41 @@ static void a_mapped_domain_dies_only_when_the_last_mapper_lets_go(void **state)
 	assert_ptr_equal(core_domain(f->box.core, domid), f->d);
 	core_client_close(&second);
 	assert_null(core_domain(f->box.core, domid));
+}
+
+static long serve(struct core_client *c, const char *type, uint32_t takes_some)
+{
+	struct local_serve op = {.takes_some = takes_some};
+
+	memcpy(op.type, type, strnlen(type, sizeof(op.type)));
+	return core_client_op(c, LOCAL_HYPERCALL, LOCAL_OP_serve, &op, sizeof(op));
+}
+
+static void a_device_type_has_one_server_or_several_that_take_some(void **state)
+{
+	struct core_pair *f = *state;
+	struct core_client other;
+
+	assert_int_equal(core_client_hello(&f->box, &other, LOCAL_KIND_DOM0, NULL), 0);
+	assert_int_equal(serve(&f->dom0, "vif", 0), 0);
+	assert_int_equal(serve(&f->dom0, "vif", 0), 0); /* its own */
+	assert_int_equal(serve(&other, "vif", 0), -EBUSY);
+	assert_int_equal(serve(&other, "vif", 1), -EBUSY);
+	assert_int_equal(serve(&other, "vbd", 0), 0);
+	assert_int_equal(serve(&f->dom0, "vbd", 0), -EBUSY);
+	assert_int_equal(serve(&f->dom0, "vif", 1), 0);
+	assert_int_equal(serve(&other, "vif", 1), 0);
+	assert_int_equal(serve(&other, "vif", 0), -EBUSY);
+	core_client_close(&other);
+	assert_int_equal(serve(&f->dom0, "vif", 0), 0);
+	assert_int_equal(serve(&f->dom0, "vbd", 0), 0);
+
+	assert_int_equal(serve(&f->dom0, "", 0), -EINVAL);
+	assert_int_equal(serve(&f->dom0, "a name without end", 0), -EINVAL);
+	assert_int_equal(serve(&f->dom0, "vkb", 2), -EINVAL);
+	for (unsigned i = 2; i < LOCAL_MAX_SERVED; i++)
+		assert_int_equal(serve(&f->dom0, (char[]){'a' + (char)i, 0}, 0), 0);
+	assert_int_equal(serve(&f->dom0, "one too many", 0), -ENOSPC);
 }
 
 static void fourteen_processes_may_map_a_domain(void **state)
@@ -577,6 +613,7 @@ int main(void)
 		TEST(an_attached_process_that_ends_is_a_crash),
 		TEST(an_attaching_process_waits_for_the_unpause),
 		TEST(a_mapped_domain_dies_only_when_the_last_mapper_lets_go),
+		TEST(a_device_type_has_one_server_or_several_that_take_some),
 		TEST(fourteen_processes_may_map_a_domain),
 		TEST(pauses_are_counted),
 		TEST(impossible_domains_are_refused),
