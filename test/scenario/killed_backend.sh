@@ -2,7 +2,9 @@
 # A back end is killed under load and started again: its guests see a pause, and nothing is lost or harmed. One that does not come
 # back in time: sluiced goes on, the guests learn that their devices are gone, a new back end serves new guests.
 . "${SLUICE_SOURCE:?}/test/lib/scenario.sh" || exit 1
+scenario_requires curl nsenter ping python3
 scenario_begin sluiced sluice-blkback sluice-netback
+[ -c /dev/net/tun ] || skip "there is no /dev/net/tun"
 netback_log=$system_dir/log/sluice-netback.log
 
 truncate -s 16M "$system_dir/a.img" "$system_dir/b.img"
@@ -33,7 +35,6 @@ system_until 5 moves || fail "the guest writes on"
 sluice destroy again
 holds "a guest under load whose disk has three queues notices nothing of two kills and a stop"
 
-can_tap() { [ -c /dev/net/tun ] && command -v curl nsenter python3 >/dev/null; }
 tap_pid=()
 start_tap() {
 	printf 'name="t%s"\nkernel=""\nmemory=32\nvif=["mac=00:16:3e:00:00:0%s"]\n' "$1" "$1" >"$system_dir/t$1.cfg"
@@ -42,37 +43,35 @@ start_tap() {
 	tap_pid[$1]=$!
 	system_until 10 grep -q '^ready' "$system_dir/log/tap$1.log" || fail "tap $1 is ready"
 }
-if can_tap; then
-	start_tap 1
-	start_tap 2
-	mkdir "$system_dir/www"
-	head -c 64M /dev/urandom >"$system_dir/www/file"
-	nsenter --net="/proc/${tap_pid[1]}/ns/net" python3 -m http.server 8000 --directory "$system_dir/www" >/dev/null 2>&1 &
-	system_pids+=($!) system_names+=(http)
-	answers() { nsenter --net="/proc/${tap_pid[2]}/ns/net" curl -s -o /dev/null --max-time 1 http://10.9.0.1:8000/; }
-	system_until 10 answers || fail "the web server answers"
-	# Slower than the path is, so that the kills come in the middle.
-	nsenter --net="/proc/${tap_pid[2]}/ns/net" curl -s --limit-rate 16M --max-time 60 -o "$system_dir/got" http://10.9.0.1:8000/file &
-	transfer=$!
-	kills=0
-	while kill -0 $transfer 2>/dev/null && [ $kills -lt 6 ]; do
-		sleep "0.$((RANDOM % 40 + 10))"
-		system_stop sluice-netback "$([ $kills -eq 3 ] && echo TERM || echo KILL)"
-		system_start sluice-netback || fail "a new sluice-netback starts"
-		kills=$((kills + 1))
-	done
-	wait $transfer || fail "the transfer ends well after $kills restarts: $(tail -n 5 "$system_dir"/log/tap?.log)"
-	cmp "$system_dir/got" "$system_dir/www/file" || fail "the file arrived whole"
-	[ "$kills" -ge 4 ] || fail "the transfer was over after $kills restarts"
-	[ "$(grep -c "taken over" "$netback_log")" -eq $((kills * 2)) ] || fail "each vif is taken over each time"
-	system_stop http
-	for n in 1 2; do
-		is_connected vif "t$n" 0 || fail "guest $n is connected"
-		sluice shutdown "t$n" >/dev/null
-		wait "${tap_pid[n]}" || fail "tap $n ends well"
-	done
-	holds "a file crosses two guests' interfaces whole while their back end is killed or stopped $kills times"
-fi
+start_tap 1
+start_tap 2
+mkdir "$system_dir/www"
+head -c 64M /dev/urandom >"$system_dir/www/file"
+nsenter --net="/proc/${tap_pid[1]}/ns/net" python3 -m http.server 8000 --directory "$system_dir/www" >/dev/null 2>&1 &
+system_pids+=($!) system_names+=(http)
+answers() { nsenter --net="/proc/${tap_pid[2]}/ns/net" curl -s -o /dev/null --max-time 1 http://10.9.0.1:8000/; }
+system_until 10 answers || fail "the web server answers"
+# Slower than the path is, so that the kills come in the middle.
+nsenter --net="/proc/${tap_pid[2]}/ns/net" curl -s --limit-rate 16M --max-time 60 -o "$system_dir/got" http://10.9.0.1:8000/file &
+transfer=$!
+kills=0
+while kill -0 $transfer 2>/dev/null && [ $kills -lt 6 ]; do
+	sleep "0.$((RANDOM % 40 + 10))"
+	system_stop sluice-netback "$([ $kills -eq 3 ] && echo TERM || echo KILL)"
+	system_start sluice-netback || fail "a new sluice-netback starts"
+	kills=$((kills + 1))
+done
+wait $transfer || fail "the transfer ends well after $kills restarts: $(tail -n 5 "$system_dir"/log/tap?.log)"
+cmp "$system_dir/got" "$system_dir/www/file" || fail "the file arrived whole"
+[ "$kills" -ge 4 ] || fail "the transfer was over after $kills restarts"
+[ "$(grep -c "taken over" "$netback_log")" -eq $((kills * 2)) ] || fail "each vif is taken over each time"
+system_stop http
+for n in 1 2; do
+	is_connected vif "t$n" 0 || fail "guest $n is connected"
+	sluice shutdown "t$n" >/dev/null
+	wait "${tap_pid[n]}" || fail "tap $n ends well"
+done
+holds "a file crosses two guests' interfaces whole while their back end is killed or stopped $kills times"
 system_stop sluice-netback
 system_stop sluice-blkback
 expect_nothing_left "after the guests that saw a pause"
@@ -98,26 +97,24 @@ sluice create -q -F examples/idle.cfg "$guest_kernel" 'name="next"' "vif=[]" 'me
 	"disk=['format=raw,vdev=xvda,access=rw,target=$system_dir/b.img']" >/dev/null || fail "a new guest: $(tail -n 3 "$(guest_log next)")"
 holds "a new block back end serves a new guest"
 
-if can_tap && command -v ping >/dev/null; then
-	start_tap 1
-	start_tap 2
-	pings() { nsenter --net="/proc/${tap_pid[1]}/ns/net" ping -c 1 -W 1 10.9.0.2 >/dev/null 2>&1; }
-	says() { [ "$(grep -c "the cable of the vif is $1" "$system_dir/log/tap1.log")" -eq "$2" ]; }
-	system_until 10 pings || fail "the guests reach each other"
-	for round in 1 2; do
-		system_stop sluice-netback KILL
-		system_until 10 says out $round || fail "the guest learns that its back end is gone"
-		system_start sluice-netback || fail "a new sluice-netback starts"
-		system_until 10 says in $round || fail "the guest connects to the next back end"
-		system_until 10 pings || fail "the guests reach each other again"
-	done
-	for n in 1 2; do
-		sluice shutdown "t$n" >/dev/null
-		wait "${tap_pid[n]}" || fail "tap $n ends well"
-		grep -q "^net_lost [0-9]* slots" "$system_dir/log/tap$n.log" || fail "tap $n says what was lost"
-	done
-	holds "two guests outlive their back end: link down, link up by itself, with the one that comes"
-fi
+start_tap 1
+start_tap 2
+pings() { nsenter --net="/proc/${tap_pid[1]}/ns/net" ping -c 1 -W 1 10.9.0.2 >/dev/null 2>&1; }
+says() { [ "$(grep -c "the cable of the vif is $1" "$system_dir/log/tap1.log")" -eq "$2" ]; }
+system_until 10 pings || fail "the guests reach each other"
+for round in 1 2; do
+	system_stop sluice-netback KILL
+	system_until 10 says out $round || fail "the guest learns that its back end is gone"
+	system_start sluice-netback || fail "a new sluice-netback starts"
+	system_until 10 says in $round || fail "the guest connects to the next back end"
+	system_until 10 pings || fail "the guests reach each other again"
+done
+for n in 1 2; do
+	sluice shutdown "t$n" >/dev/null
+	wait "${tap_pid[n]}" || fail "tap $n ends well"
+	grep -q "^net_lost [0-9]* slots" "$system_dir/log/tap$n.log" || fail "tap $n says what was lost"
+done
+holds "two guests outlive their back end: link down, link up by itself, with the one that comes"
 
 sluice create -q examples/idle.cfg "$guest_kernel" 'name="net"' || fail "a guest with a vif"
 system_until 10 is_connected vif net 0 || fail "its vif connects"

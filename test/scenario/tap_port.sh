@@ -166,10 +166,12 @@ system_until 10 answers || fail "the guest answers again"
 holds "a guest learns that its interface was set down, and up again"
 
 kill -STOP "$cabled"
-ping -q -f -c 2000 -s 1400 10.8.0.2 -W 1 >/dev/null 2>&1
+ping -q -l 4000 -c 4000 -s 1400 10.8.0.2 >/dev/null 2>&1 & # all at once
+flood=$!
 has_no_carrier() { ip link show guest1 | grep -q NO-CARRIER; }
 is_plugged() { ! has_no_carrier; }
 system_until 10 has_no_carrier || fail "a guest that takes nothing has no carrier"
+kill "$flood" && wait "$flood"
 kill -CONT "$cabled"
 system_until 10 is_plugged || fail "a guest that takes packets again has its carrier back"
 system_until 10 answers || fail "the guest answers after its stall"
