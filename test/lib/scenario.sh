@@ -159,3 +159,25 @@ end_tap() {
 in_ns() { nsenter --net="/proc/${tap_pid[$1]}/ns/net" "${@:2}"; }
 # tap_figure N NAME: of the figures that a guest says at its end.
 tap_figure() { awk -v name="$2" '$1 == name { print $2 }' "$system_dir/log/tap$1.log"; }
+
+# ---- captures and mirrors in the background
+
+# begins NAME ARGUMENT...: a capture or a mirror in the background; it looks on when this returns.
+declare -A jobs
+begins() {
+	local name=$1
+	shift
+	"${cli[@]}" --run-dir "$system_run_dir" "$@" </dev/null 2>"$system_dir/$name.said" &
+	jobs[$name]=$!
+}
+looks_on() {
+	[ "$(grep -cE ": a (capture|mirror) begins" "$system_dir/log/sluice-netback.log")" -ge "$1" ]
+}
+# ends NAME WORDS: it ends when asked, well, and says WORDS.
+ends() {
+	kill -INT "${jobs[$1]}"
+	wait "${jobs[$1]}" || fail "$1 ends well: $(cat "$system_dir/$1.said")"
+	grep -qF -- "$2" "$system_dir/$1.said" || fail "$1 should say '$2', not: $(cat "$system_dir/$1.said")"
+	holds "$1: $(cat "$system_dir/$1.said")"
+}
+counted() { tcpdump -nr "$@" 2>/dev/null | wc -l; }

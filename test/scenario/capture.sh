@@ -13,26 +13,7 @@ frames=$(tcpdump -nr examples/capture.pcap 2>/dev/null | wc -l)
 some=$(tcpdump -nr examples/capture.pcap arp or icmp 2>/dev/null | wc -l)
 [ "$some" -gt 0 ] && [ "$some" -lt "$frames" ] || fail "the example has arp or icmp among other packets: $some of $frames"
 
-# begins NAME ARGUMENT...: a capture or a mirror in the background; it looks on when this returns.
-declare -A jobs
-begins() {
-	local name=$1
-	shift
-	"${cli[@]}" --run-dir "$system_run_dir" "$@" </dev/null 2>"$system_dir/$name.said" &
-	jobs[$name]=$!
-}
-looks_on() {
-	[ "$(grep -cE ": a (capture|mirror) begins" "$system_dir/log/sluice-netback.log")" -ge "$1" ]
-}
-# ends NAME WORDS: it ends when asked, well, and says WORDS.
-ends() {
-	kill -INT "${jobs[$1]}"
-	wait "${jobs[$1]}" || fail "$1 ends well: $(cat "$system_dir/$1.said")"
-	grep -qF -- "$2" "$system_dir/$1.said" || fail "$1 should say '$2', not: $(cat "$system_dir/$1.said")"
-	holds "$1: $(cat "$system_dir/$1.said")"
-}
 same_frames() { "$SLUICE_BUILD/tools/pcap-compare" examples/capture.pcap "$1"; }
-counted() { tcpdump -nr "$@" 2>/dev/null | wc -l; }
 
 system_padded examples/capture.pcap "$system_dir/capture.img"
 truncate -s 4M "$system_dir/received.img"

@@ -4,6 +4,7 @@
 #include "test.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 #include <rte_bus_vdev.h>
 
@@ -89,20 +90,24 @@ static void a_guest_with_multicast_control_gets_what_it_listed(void **state)
 	vif_box_finish(&box);
 }
 
-/* Sends as much as there is credit for, looking every step ticks; returns what went in all. */
-static double sent_in(struct rate *r, double seconds, uint64_t step, uint64_t bytes)
+/*
+ * Sends as much as there is credit for, looking every step ticks; returns what went in all. Of several lanes, all find credit before the
+ * first one spends it.
+ */
+static double sent_in(struct rate *r, unsigned nr_lanes, double seconds, uint64_t step, uint64_t bytes)
 {
 	uint64_t hz = rte_get_tsc_hz(), start = hz * 1000, now = start, sent = 0;
 
 	for (; now - start < (uint64_t)(seconds * (double)hz); now += step)
-		while (rate_has_credit(r, now)) {
-			rate_spend(r, now, 1, bytes);
-			sent++;
-		}
+		while (rate_has_credit(r, now))
+			for (unsigned lane = 0; lane < nr_lanes; lane++) {
+				rate_spend(r, now, 1, bytes);
+				sent++;
+			}
 	return (double)sent;
 }
 
-static void a_rate_is_kept_to_two_percent_whatever_the_packets_and_the_sleep(void **state)
+static void a_rate_is_kept_to_two_percent_whatever_the_packets_the_sleep_and_the_lanes(void **state)
 {
 	static const struct {
 		uint64_t amount, usecs;
@@ -118,21 +123,52 @@ static void a_rate_is_kept_to_two_percent_whatever_the_packets_and_the_sleep(voi
 		{1000000, 1000000, true, 64, 1e6},
 	};
 
+	static const unsigned lanes[] = {1, 4};
+
 	vif_box_start_dpdk();
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		const uint64_t steps[] = {rte_get_tsc_hz() / 100000, rte_get_tsc_hz() / 1000, rte_get_tsc_hz() * 16 / 1000};
 
-		for (size_t s = 0; s < ARRAY_LEN(steps); s++) {
+		for (size_t s = 0; s < ARRAY_LEN(steps) * ARRAY_LEN(lanes); s++) {
+			unsigned nr_lanes = lanes[s / ARRAY_LEN(steps)];
 			struct rate r = {0};
 			double got;
 
 			rate_bucket_set(cases[i].is_packets ? &r.packets : &r.bytes, cases[i].amount, cases[i].usecs);
 			assert_true(rate_is_on(&r));
-			got = sent_in(&r, 5, steps[s], cases[i].bytes) / 5;
+			got = sent_in(&r, nr_lanes, 5, steps[s % ARRAY_LEN(steps)], cases[i].bytes) / 5;
 			if (got < cases[i].per_second * 0.98 || got > cases[i].per_second * 1.02)
-				fail_msg("case %zu, step %zu: %.1f packets a second, not %.1f", i, s, got, cases[i].per_second);
+				fail_msg("case %zu, step %zu, %u lanes: %.1f packets a second, not %.1f", i, s % ARRAY_LEN(steps), nr_lanes,
+					 got, cases[i].per_second);
 		}
 	}
+}
+
+#define SPENDERS 4u
+#define SPENDINGS 20000u
+
+static void *spend(void *arg)
+{
+	for (unsigned i = 0; i < SPENDINGS; i++)
+		rate_spend(arg, 1000 * rte_get_tsc_hz(), 2, 100);
+	return NULL;
+}
+
+static void what_several_threads_spend_at_once_is_all_paid_for(void **state)
+{
+	struct rate r;
+	pthread_t threads[SPENDERS];
+	uint64_t start = 1000 * rte_get_tsc_hz();
+
+	rate_bucket_set(&r.packets, 1000, 1000000);
+	rate_bucket_set(&r.bytes, 1000, 1000);
+	r.packets.clock = r.bytes.clock = start;
+	for (unsigned i = 0; i < SPENDERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, spend, &r), 0);
+	for (unsigned i = 0; i < SPENDERS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(r.packets.clock - start, SPENDERS * SPENDINGS * ((2 * r.packets.cost) >> RATE_SHIFT));
+	assert_int_equal(r.bytes.clock - start, SPENDERS * SPENDINGS * ((100 * r.bytes.cost) >> RATE_SHIFT));
 }
 
 static void beyond_its_rate_a_guest_waits_and_the_world_is_refused(void **state)
@@ -257,7 +293,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_guest_with_multicast_control_gets_what_it_listed),
-		cmocka_unit_test(a_rate_is_kept_to_two_percent_whatever_the_packets_and_the_sleep),
+		cmocka_unit_test(a_rate_is_kept_to_two_percent_whatever_the_packets_the_sleep_and_the_lanes),
+		cmocka_unit_test(what_several_threads_spend_at_once_is_all_paid_for),
 		cmocka_unit_test(beyond_its_rate_a_guest_waits_and_the_world_is_refused),
 		cmocka_unit_test(a_connected_vif_is_an_ethdev_with_its_link_bursts_and_counters),
 	};
