@@ -24,7 +24,7 @@
 #define EVENTS_AT_ONCE 256
 #define DEATHS_AT_ONCE 16
 #define BUCKETS 1024u
-#define CLAIM_PAUSE_MS 20u
+#define CLAIM_PAUSE_MS 2u
 #define BUS_TOKEN "xenbus"
 
 struct device {
