@@ -191,7 +191,7 @@ static int queue_serve(struct queue *q)
 		if (n < 0)
 			return n;
 		if (n > 0) {
-			busy_poll_found(wait, q->io.now_ns);
+			busy_poll_found(wait);
 			continue;
 		}
 		if (!q->is_stopping && busy_poll_looks_again(wait, q->io.now_ns))

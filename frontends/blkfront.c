@@ -312,7 +312,7 @@ int blkfront_wait(struct blkfront *bf, int timeout_ms)
 	if (!bf->opt.is_threaded) {
 		is_held = has_held(bf);
 		if (arm(bf)) {
-			busy_poll_found_now(&bf->wait);
+			busy_poll_found(&bf->wait);
 			return 1;
 		}
 	}
@@ -320,7 +320,7 @@ int blkfront_wait(struct blkfront *bf, int timeout_ms)
 		timeout_ms = HELD_RETRY_MS;
 	rc = frontbus_sleep(bf->bus, timeout_ms);
 	if (!bf->opt.is_threaded && has_answers(bf))
-		busy_poll_found_now(&bf->wait);
+		busy_poll_found(&bf->wait);
 	if (!blkfront_pump(bf))
 		return !bf->opt.is_threaded && has_answers(bf) ? 1 : -ENODEV;
 	return is_held ? 1 : rc;

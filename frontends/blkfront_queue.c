@@ -410,7 +410,7 @@ int blkfront_queue_wait(struct blkfront_queue *q, int timeout_ms)
 	int n;
 
 	if (look(q, &port, &has_held)) {
-		busy_poll_found_now(&q->wait);
+		busy_poll_found(&q->wait);
 		return 1;
 	}
 	if (load_acquire(&q->bf->is_over) && !has_held) /* pairs with blkfront.c's release: all that was kept has come back */
@@ -422,7 +422,7 @@ int blkfront_queue_wait(struct blkfront_queue *q, int timeout_ms)
 	n = poll(p, 2, timeout_ms);
 	if (n > 0 && p[0].revents) {
 		frontbus_take_events(q->bf->bus, p[0].fd, port);
-		busy_poll_found_now(&q->wait);
+		busy_poll_found(&q->wait);
 	}
 	if (n > 0 && p[1].revents && read(q->wake_fd, &count, sizeof(count)) < 0)
 		return 1;

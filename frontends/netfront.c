@@ -361,6 +361,7 @@ int netfront_create(struct frontbus *bus, unsigned devid, const struct netfront_
 	nf->bus = bus;
 	if (opt)
 		nf->options = *opt;
+	busy_poll_init(&nf->wait, nf->options.busy_poll_us);
 	rc = open_counters(nf);
 	if (rc < 0)
 		goto free_queues;
@@ -462,6 +463,18 @@ void netfront_count(const struct netfront *nf, struct netfront_counters *sum)
 		counters_add(&netfront_counters_layout, sum, &nf->counters[i]);
 }
 
+bool netfront_has_work(const struct netfront *nf, bool for_rx, unsigned tx_room)
+{
+	bool has_work = false;
+
+	for (unsigned i = 0; nf->is_connected && i < nf->nr_queues && !has_work; i++) {
+		const struct netfront_ring *r = &nf->queue[i].ring;
+
+		has_work = r->broken || (for_rx && netfront_ring_has_rx(r)) || (tx_room && netfront_ring_has_room(r, tx_room));
+	}
+	return has_work;
+}
+
 bool netfront_arm(struct netfront *nf, bool for_rx, unsigned tx_room)
 {
 	bool has_work = false;
@@ -480,6 +493,15 @@ bool netfront_arm(struct netfront *nf, bool for_rx, unsigned tx_room)
 	return has_work | netfront_ctrl_arm(&nf->ctrl);
 }
 
+/* True: there is something to do, or has come meanwhile. */
+static bool look(struct netfront *nf, bool for_rx, unsigned tx_room)
+{
+	while (!netfront_has_work(nf, for_rx, tx_room))
+		if (!nf->is_connected || !busy_poll_looks_again(&nf->wait, clock_now_ns()))
+			return false;
+	return true;
+}
+
 int netfront_wait(struct netfront *nf, bool for_rx, unsigned tx_room, int timeout_ms)
 {
 	int rc = 1;
@@ -487,10 +509,12 @@ int netfront_wait(struct netfront *nf, bool for_rx, unsigned tx_room, int timeou
 	frontbus_pump(nf->bus);
 	if (netfront_check(nf) < 0 || netfront_is_over(nf))
 		return -ENODEV;
-	if (!netfront_arm(nf, for_rx, tx_room)) {
+	if (!look(nf, for_rx, tx_room) && !netfront_arm(nf, for_rx, tx_room)) {
 		rc = frontbus_sleep(nf->bus, timeout_ms);
 		if (rc > 0)
 			frontbus_pump(nf->bus);
 	}
+	if (netfront_has_work(nf, for_rx, tx_room))
+		busy_poll_found(&nf->wait);
 	return rc < 0 || netfront_check(nf) < 0 || netfront_is_over(nf) ? -ENODEV : rc;
 }

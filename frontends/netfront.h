@@ -21,6 +21,9 @@
 #include "frontends/netfront_counters.h"
 #include "frontends/netfront_ctrl.h"
 #include "frontends/netfront_queue.h"
+#include "hv/busy_poll.h"
+
+#define NETFRONT_BUSY_POLL_US 50u /* what programs ask for that have no reason to ask for something else */
 
 struct netfront;
 
@@ -38,6 +41,7 @@ struct netfront_options {
 	bool no_staging;  /* do not ask for staging grants */
 	bool reconnects;  /* outlive the back end: netfront_check begins anew */
 	bool no_split;    /* one event channel for a queue, whatever is offered */
+	unsigned busy_poll_us; /* netfront_wait looks at the rings so long, at most, before it sleeps (hv/busy_poll.h) */
 	struct netfront_hooks hooks;
 };
 
@@ -61,6 +65,7 @@ struct netfront {
 	struct netfront_counters *counters; /* in it, for as many queues as there may be: they outlive a connection */
 	unsigned nr_counters;
 	struct netfront_ctrl ctrl;
+	struct busy_poll wait;
 };
 
 /* Starts the handshake of device/vif/<devid>. opt may be NULL. -ENOENT: there is no such device; -ENOMEM; the store's errors. */
@@ -134,9 +139,12 @@ static inline unsigned netfront_tx_outstanding(struct netfront *nf)
  */
 bool netfront_arm(struct netfront *nf, bool for_rx, unsigned tx_room);
 
+/* Without arming: is there what netfront_arm would find? */
+bool netfront_has_work(const struct netfront *nf, bool for_rx, unsigned tx_room);
+
 /*
- * Arms, and sleeps on the bus if there is nothing to do; then hands out watch events. 1: look again; 0: time is up;
- * -ENODEV: closed, broken or gone.
+ * If there is nothing to do, looks for a while if that is worth it, arms, and sleeps on the bus; then hands out watch events.
+ * 1: look again; 0: time is up; -ENODEV: closed, broken or gone.
  */
 int netfront_wait(struct netfront *nf, bool for_rx, unsigned tx_room, int timeout_ms);
 

@@ -613,18 +613,34 @@ bool netfront_ring_arm_rx(struct netfront_ring *r)
 	return r->broken || r->rx_pending || netif_rxr_front_final_check(&r->rx);
 }
 
-bool netfront_ring_arm_tx(struct netfront_ring *r, unsigned want)
+/* How many responses have to come until want slots are free, or all are; 0: they are, or the ring is broken. */
+static unsigned tx_missing(const struct netfront_ring *r, unsigned want)
 {
 	unsigned entries = netif_txr_front_free(&r->tx), out = NETFRONT_SLOTS - entries;
 	unsigned room = r->nr_tx_free < entries ? r->nr_tx_free : entries;
 	unsigned missing = want > room ? want - room : 0;
-	int pending;
 
-	if (r->broken || !missing || !out)
-		return true;
-	if (missing > out)
-		missing = out;
-	ring_arm(&r->tx.sh->head.rsp_event, r->tx.rsp_cons + missing - 1);
-	pending = netif_txr_front_pending(&r->tx);
+	return r->broken ? 0 : missing < out ? missing : out;
+}
+
+static bool tx_has_come(const struct netfront_ring *r, unsigned missing)
+{
+	int pending = netif_txr_front_pending(&r->tx);
+
 	return pending < 0 || (unsigned)pending >= missing;
+}
+
+bool netfront_ring_has_room(const struct netfront_ring *r, unsigned want)
+{
+	return tx_has_come(r, tx_missing(r, want));
+}
+
+bool netfront_ring_arm_tx(struct netfront_ring *r, unsigned want)
+{
+	unsigned missing = tx_missing(r, want);
+
+	if (!missing)
+		return true;
+	ring_arm(&r->tx.sh->head.rsp_event, r->tx.rsp_cons + missing - 1);
+	return tx_has_come(r, missing);
 }

@@ -264,6 +264,13 @@ static inline bool netfront_ring_must_post(const struct netfront_ring *r)
 	return r->rx_pending == 0 || r->rx_done + r->nr_slots - r->rx.req_prod >= r->nr_slots / 4;
 }
 
+/* Is there an rx response, or is the ring broken? */
+static inline bool netfront_ring_has_rx(const struct netfront_ring *r)
+{
+	return r->broken || r->rx_pending || netif_rxr_front_pending(&r->rx);
+}
+/* Are want slots free (at most all), once the responses that are there have been taken? Or is the ring broken? */
+bool netfront_ring_has_room(const struct netfront_ring *r, unsigned want);
 /* Asks for an event at the next rx response; true: there is one already, or the ring is broken. */
 bool netfront_ring_arm_rx(struct netfront_ring *r);
 /* Asks for an event when want slots are free (at most all); true: they are, or the ring is broken. */

@@ -126,19 +126,29 @@ static void add_histogram(const struct counters_field *f, uint64_t *to, const ui
 		sum[i] += load_relaxed(&add[i]);
 }
 
+static void add_field(const struct counters_field *f, void *to, const void *from)
+{
+	uint64_t *sum = (uint64_t *)((uint8_t *)to + f->offset), value = load_relaxed(words_of(from, f));
+
+	if (f->kind == COUNTERS_HISTOGRAM)
+		add_histogram(f, sum, words_of(from, f));
+	else if (f->kind != COUNTERS_PEAK)
+		*sum += value;
+	else if (value > *sum)
+		*sum = value;
+}
+
 void counters_add(const struct counters_layout *layout, void *to, const void *from)
 {
-	for (uint32_t i = 0; i < layout->nr_fields; i++) {
-		const struct counters_field *f = &layout->field[i];
-		uint64_t *sum = (uint64_t *)((uint8_t *)to + f->offset), value = load_relaxed(words_of(from, f));
+	for (uint32_t i = 0; i < layout->nr_fields; i++)
+		add_field(&layout->field[i], to, from);
+}
 
-		if (f->kind == COUNTERS_HISTOGRAM)
-			add_histogram(f, sum, words_of(from, f));
-		else if (f->kind != COUNTERS_PEAK)
-			*sum += value;
-		else if (value > *sum)
-			*sum = value;
-	}
+void counters_go_on(const struct counters_layout *layout, void *to, const void *from)
+{
+	for (uint32_t i = 0; i < layout->nr_fields; i++)
+		if (layout->field[i].kind != COUNTERS_LEVEL)
+			add_field(&layout->field[i], to, from);
 }
 
 void counters_subtract(const struct counters_layout *layout, void *from, const void *before)

@@ -78,6 +78,8 @@ int counters_check(const void *copy, size_t bytes, struct counters_view *view);
 
 /* Adds a queue's struct to another: levels add, of peaks the higher one. From may be counting. */
 void counters_add(const struct counters_layout *layout, void *to, const void *from);
+/* The same for who takes over from another: his levels are no more. */
+void counters_go_on(const struct counters_layout *layout, void *to, const void *from);
 /* Takes off what was counted before: levels and peaks, also of histograms, stay. */
 void counters_subtract(const struct counters_layout *layout, void *from, const void *before);
 

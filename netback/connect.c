@@ -322,6 +322,7 @@ static int connect_connect(struct handshake *h)
 	err = journal_file_begin(&d->journal, h, &wishes);
 	if (err)
 		return err;
+	vif_stats_begin(&d->vif, wishes.features.is_resumed);
 	err = device_queues_create(d, h, &wishes);
 	if (err)
 		goto close_journal;
@@ -483,7 +484,8 @@ static void connect_remove(struct xenbus *bus, void *priv)
 	if (d->handshake && d->handshake->gone)
 		inflight_file_remove(d->nb->hv, "vif", d->vif.domid, d->vif.devid);
 	vif_stats_sum(&d->nb->gone, &d->vif);
-	vif_stats_destroy(&d->vif);
+	/* A back end that leaves its devices running leaves their counters, too. */
+	vif_stats_destroy(&d->vif, !hv_keeps_devices(d->nb->hv) || !d->handshake || d->handshake->gone);
 	TAILQ_REMOVE(&d->nb->devices, d, all);
 	free(d);
 }

@@ -340,7 +340,7 @@ static int start_workers(struct netback *nb, char *why)
 		.cpus = l->nr ? l->cpu : (const int[]){-1},
 		.nr = l->nr ? l->nr : 1,
 		.ageing_s = nb->opt.ageing_s,
-		.idle_us = nb->opt.idle_us,
+		.busy_poll_us = nb->opt.busy_poll_us,
 		.pool = nb->pools.pool,
 		.ext_pool = nb->pools.ext_pool,
 	};

@@ -26,7 +26,7 @@ struct netback_options {
 	unsigned nr_ports;
 	unsigned ageing_s; /* 0: a hub */
 	unsigned memory_mib;
-	unsigned idle_us; /* polls so long before it sleeps */
+	unsigned busy_poll_us; /* looks so long, at most, before it sleeps */
 	struct lcores lcores; /* a worker on each; none: one worker, on any */
 	const char *pins[NETBACK_MAX_PINS]; /* "NAME=2,3": which of them poll a vif's or a port's queues */
 	unsigned nr_pins;

@@ -21,7 +21,7 @@
 #include "hv/histogram.h"
 #include "hv/hv.h"
 #include "hv/probe.h"
-#include "hv/run_file.h"
+#include "hv/counters_file.h"
 #include "netback/bridge.h"
 #include "netback/journal.h"
 #include "netback/mcast.h"
@@ -203,7 +203,7 @@ struct vif {
 	unsigned nr_queues;        /* 0 while not connected */
 	struct vif_queue *queue[VIF_MAX_QUEUES];
 	struct vif_stats *stats;   /* VIF_MAX_QUEUES of them, in: */
-	struct run_file stats_file;
+	struct counters_file stats_file;
 };
 
 /* Where a vif's queue finds its buffers. */

@@ -257,7 +257,7 @@ static int vif_probe(struct xenbus *bus, domid_t frontend, unsigned devid, const
 	p->vif.devid = devid;
 	snprintf(p->vif.name, sizeof(p->vif.name), "vif%u.%u", frontend, devid);
 	vif_stats_name(frontend, devid, stats_name);
-	run_file_rename(&p->vif.stats_file, hv_run_dir(p->hv), stats_name);
+	run_file_rename(&p->vif.stats_file.file, hv_run_dir(p->hv), stats_name);
 	*priv = p;
 	return 0;
 }
@@ -269,7 +269,7 @@ static void vif_remove(struct xenbus *bus, void *priv)
 	if (p->handshake && p->handshake->gone)
 		inflight_file_remove(xenbus_hv(bus), "vif", p->vif.domid, p->vif.devid);
 	p->handshake = NULL; /* the next guest of this name may come */
-	run_file_rename(&p->vif.stats_file, hv_run_dir(p->hv), p->stats_name);
+	run_file_rename(&p->vif.stats_file.file, hv_run_dir(p->hv), p->stats_name);
 }
 
 static const struct xenbus_driver vif_driver = {
@@ -395,7 +395,7 @@ static void pmd_close(struct rte_eth_dev *dev)
 	struct vif_pmd *p = port_of(dev);
 
 	end_thread(p);
-	vif_stats_destroy(&p->vif);
+	vif_stats_destroy(&p->vif, true);
 	if (TAILQ_EMPTY(&p->lingering)) {
 		hv_close(p->hv);
 		rte_mempool_free(p->ext_pool);

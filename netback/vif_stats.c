@@ -30,18 +30,23 @@ void vif_stats_name(domid_t domid, unsigned devid, char name[VIF_STATS_NAME_BYTE
 
 int vif_stats_create(struct vif *vif, const char *run_dir, const char *name)
 {
-	int err = run_file_create(&vif->stats_file, run_dir, name, counters_bytes(&vif_stats_layout, VIF_MAX_QUEUES));
+	int err = counters_file_create(&vif->stats_file, run_dir, name, &vif_stats_layout, VIF_MAX_QUEUES);
 
-	if (err)
-		return err;
-	counters_init(vif->stats_file.memory, &vif_stats_layout, VIF_MAX_QUEUES);
-	vif->stats = counters_queues(vif->stats_file.memory, &vif_stats_layout);
-	return 0;
+	vif->stats = err ? NULL : vif->stats_file.queues;
+	return err;
 }
 
-void vif_stats_destroy(struct vif *vif)
+void vif_stats_begin(struct vif *vif, bool is_resumed)
 {
-	run_file_close(&vif->stats_file, true);
+	if (is_resumed)
+		counters_file_go_on(&vif->stats_file);
+	else
+		counters_file_drop(&vif->stats_file);
+}
+
+void vif_stats_destroy(struct vif *vif, bool removes)
+{
+	counters_file_close(&vif->stats_file, removes);
 	vif->stats = NULL;
 }
 

@@ -18,10 +18,15 @@ extern const struct counters_layout vif_stats_counts; /* without histograms */
 
 /* The file's name for this device. */
 void vif_stats_name(domid_t domid, unsigned devid, char name[VIF_STATS_NAME_BYTES]);
-/* For VIF_MAX_QUEUES queues, all zero. -ENOMEM. */
+/* For VIF_MAX_QUEUES queues, all zero. What an earlier back end left is kept until vif_stats_begin. -ENOMEM. */
 int vif_stats_create(struct vif *vif, const char *run_dir, const char *name);
-/* The file goes, too. Takes a zeroed vif. */
-void vif_stats_destroy(struct vif *vif);
+/*
+ * Before the queues of a connection count. is_resumed: this back end goes on with the rings of the one that left the file, and with its
+ * counters; that they are of the same connection the journal says.
+ */
+void vif_stats_begin(struct vif *vif, bool is_resumed);
+/* removes: the file goes, too. Takes a zeroed vif. */
+void vif_stats_destroy(struct vif *vif, bool removes);
 /* Adds up all queues' counters. */
 void vif_stats_sum(struct vif_stats *sum, const struct vif *vif);
 

@@ -37,13 +37,13 @@ struct worker {
 	pthread_t thread;
 	uint32_t lcore; /* DPDK's number for the thread */
 	struct worker_options opt;
-	uint64_t idle_tsc;
 	unsigned load;
 	TAILQ_HEAD(, worker_port) all;
 	struct worker_port *active[BRIDGE_MAX_PORTS];
 	unsigned nr_active;
 	int glance_ms;
-	uint64_t errand_tsc;                 /* when another worker last had something for us */
+	struct busy_poll errand_wait;        /* for what other workers have for us */
+	uint64_t yield_ns;                   /* busy_poll_give_way's */
 	uint64_t glance_tsc, glance_min_tsc; /* the last look at all that cannot wake us; how far apart such looks are */
 	bool any_fault;
 	bool must_stop;
@@ -63,7 +63,6 @@ static void port_activate(struct worker *w, struct worker_port *p, bool is_glanc
 	}
 	p->is_active = true;
 	p->is_glance = is_glance;
-	p->busy_tsc = w->lane->now;
 	w->active[w->nr_active++] = p;
 }
 
@@ -99,34 +98,43 @@ static bool port_must_be_looked_at(const struct worker_port *p)
 	return false;
 }
 
-/* The port has been quiet. True: it may rest, its event is armed. */
-static bool port_may_rest(struct worker *w, struct worker_port *p)
+/* The port was quiet this round. True: it may rest, its event is armed. */
+static bool port_may_rest(struct worker_port *p, uint64_t now_ns)
 {
 	if (port_is_throttled(p))
 		return true;
-	if (!p->is_glance && w->lane->now - p->busy_tsc < w->idle_tsc)
+	if (!p->is_glance && busy_poll_is_worth(&p->wait, now_ns))
 		return false;
 	if (!port_arm(p))
 		return true;
 	p->is_glance = false;
-	p->busy_tsc = w->lane->now;
 	return false;
 }
 
-static void worker_poll_ports(struct worker *w)
+/* How many ports brought something. */
+static unsigned worker_poll_ports(struct worker *w)
 {
+	unsigned nr_busy = 0;
+
 	for (unsigned i = w->nr_active; i-- > 0;) {
 		struct worker_port *p = w->active[i];
 
-		if (lane_poll(w->lane, p->part)) {
-			p->busy_tsc = w->lane->now;
-			p->is_glance = false;
-			w->glance_ms = GLANCE_MIN_MS;
-		}
+		p->is_busy = lane_poll(w->lane, p->part);
+		if (!p->is_busy)
+			continue;
+		nr_busy++;
+		busy_poll_found(&p->wait);
+		p->is_glance = false;
+		w->glance_ms = GLANCE_MIN_MS;
 	}
 	lane_flush(w->lane);
+	return nr_busy;
+}
+
+static void worker_rest_ports(struct worker *w, uint64_t now_ns)
+{
 	for (unsigned i = w->nr_active; i-- > 0;)
-		if (w->active[i]->busy_tsc != w->lane->now && port_may_rest(w, w->active[i]))
+		if (!w->active[i]->is_busy && port_may_rest(w->active[i], now_ns))
 			port_deactivate(w, i);
 }
 
@@ -188,10 +196,8 @@ static void worker_wait(struct worker *w, bool may_sleep)
 	struct epoll_event events[EPOLL_BATCH];
 	int timeout = 0, n;
 
-	if (may_sleep && lane_doze(w->lane)) {
-		w->errand_tsc = w->lane->now;
+	if (may_sleep && lane_doze(w->lane))
 		return;
-	}
 	if (may_sleep) {
 		timeout = worker_glance(w, false) ? w->glance_ms : -1;
 		count_add(&w->sleeps, 1);
@@ -222,25 +228,55 @@ static void worker_pin(const struct worker *w)
 	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 }
 
-/* Other workers' packets. One that brings some will soon bring more: being woken for each burst would be dearer than looking again. */
+/* Other workers' packets: were there any? */
 static bool worker_run_errands(struct worker *w)
 {
-	if (lane_receive(w->lane))
-		w->errand_tsc = w->lane->now;
-	return w->lane->now - w->errand_tsc < w->idle_tsc;
+	bool has_some = w->lane->bridge->nr_lanes > 1 && lane_receive(w->lane);
+
+	if (has_some)
+		busy_poll_found(&w->errand_wait);
+	return has_some;
+}
+
+/* Nothing came this round, and it looks again. */
+static void worker_give_way(struct worker *w, uint64_t now_ns)
+{
+	if (busy_poll_give_way(&w->yield_ns, &now_ns))
+		return;
+	busy_poll_is_crowded(&w->errand_wait, now_ns);
+	for (unsigned i = 0; i < w->nr_active; i++)
+		busy_poll_is_crowded(&w->active[i]->wait, now_ns);
+}
+
+/* What was quiet this round may rest. False: nothing is left that is worth another look. */
+static bool worker_looks_again(struct worker *w, bool is_quiet, bool has_errands)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	worker_rest_ports(w, now_ns);
+	if (w->nr_active == 0 && !has_errands &&
+	    (w->lane->bridge->nr_lanes == 1 || !busy_poll_is_worth(&w->errand_wait, now_ns)))
+		return false;
+	if (is_quiet)
+		worker_give_way(w, now_ns);
+	return true;
 }
 
 static void worker_round(struct worker *w, unsigned round)
 {
-	bool has_errands = false;
+	bool has_errands, is_quiet, is_all_busy;
+	unsigned nr_busy;
 
 	w->lane->now = rte_rdtsc();
-	if (w->lane->bridge->nr_lanes > 1)
-		has_errands = worker_run_errands(w);
-	worker_poll_ports(w);
+	has_errands = worker_run_errands(w);
+	nr_busy = worker_poll_ports(w);
 	if (unlikely(w->any_fault))
 		worker_report_faults(w);
-	if (w->nr_active == 0 && !has_errands)
+	is_quiet = !nr_busy && !has_errands;
+	is_all_busy = nr_busy && nr_busy == w->nr_active;
+	if (!is_quiet)
+		w->yield_ns = 0;
+	if (!is_all_busy && !worker_looks_again(w, is_quiet, has_errands))
 		worker_wait(w, !load_acquire(&w->must_halt));
 	else if (round % EPOLL_ROUNDS == 0)
 		worker_wait(w, false);
@@ -315,6 +351,7 @@ int worker_add(struct worker *w, struct worker_port *p)
 	TAILQ_INSERT_TAIL(&w->all, p, all);
 	for (unsigned i = 0; i < p->nr_queues; i++)
 		vif_attach(p->queue[i], &w->any_fault, w->lcore);
+	busy_poll_init(&p->wait, w->opt.busy_poll_us);
 	if (p->wake != WORKER_WAKE_NONE)
 		port_activate(w, p, false); /* what came before the event was armed */
 	w->load += RTE_MAX(p->nr_queues, 1u);
@@ -398,7 +435,7 @@ int worker_create(const struct worker_options *opt, struct worker **out)
 	if (!w)
 		return -ENOMEM;
 	w->opt = *opt;
-	w->idle_tsc = opt->idle_us * rte_get_tsc_hz() / 1000000;
+	busy_poll_init(&w->errand_wait, opt->busy_poll_us);
 	w->glance_ms = GLANCE_MIN_MS;
 	w->glance_min_tsc = GLANCE_MIN_MS * rte_get_tsc_hz() / 1000;
 	w->lane = opt->lane;

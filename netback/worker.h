@@ -1,10 +1,12 @@
 /*
  * netback/worker.h - a thread that moves one lane's packets: polls while there is work, sleeps when there is none.
  *
- *      active ports:   poll --> bridge --> flush --> (quiet for a while?) arm, rest
+ *      active ports:   poll --> bridge --> flush --> (looking again is not worth it?) arm, rest
  *      resting ports:  event fd in epoll: an event makes them active again
  *      other lanes:    what they have handed over is delivered each round; they wake this one when it sleeps
  *      no port active: sleep in epoll; ports that cannot wake anybody are looked at now and then
+ *
+ * How long a quiet port is looked at before it rests, hv/busy_poll.h says, for each by what came of it lately.
  *
  * Owns     its lane, and the parts between worker_add and worker_remove, but while it stands still.
  * Runs in  its own thread; these functions are the control thread's.
@@ -15,6 +17,7 @@
 
 #include <sys/queue.h>
 
+#include "hv/busy_poll.h"
 #include "netback/port.h"
 #include "netback/vif.h"
 
@@ -46,16 +49,17 @@ struct worker_port {
 	unsigned nr_sources;
 	struct worker_source source[2 * VIF_MAX_QUEUES];
 	bool is_active;
+	bool is_busy;      /* it brought something this round */
 	bool is_glance;    /* one empty look and it rests again */
-	uint64_t busy_tsc; /* when it last brought something */
+	struct busy_poll wait;
 	TAILQ_ENTRY(worker_port) all;
 };
 
 struct worker_options {
 	struct bridge_lane *lane;
-	int cpu;          /* -1: not pinned */
-	uint64_t idle_us; /* polls so long before a port rests */
-	int fault_fd;     /* an eventfd */
+	int cpu;               /* -1: not pinned */
+	unsigned busy_poll_us; /* looks so long, at most, before a port rests */
+	int fault_fd;          /* an eventfd */
 };
 
 /* Starts the thread. */

@@ -26,7 +26,7 @@ int workers_create(const struct workers_options *opt, struct workers **out)
 					      .secret = rte_rand(),
 					      .pool = opt->pool,
 					      .ext_pool = opt->ext_pool};
-	struct worker_options worker = {.idle_us = opt->idle_us};
+	struct worker_options worker = {.busy_poll_us = opt->busy_poll_us};
 	struct workers *ws = calloc(1, sizeof(*ws));
 	int err;
 

@@ -21,7 +21,7 @@ struct workers_options {
 	const int *cpus; /* one worker on each; -1: not pinned */
 	unsigned nr;     /* up to BRIDGE_MAX_LANES */
 	uint64_t ageing_s;
-	uint64_t idle_us; /* a port is polled so long before it rests */
+	unsigned busy_poll_us; /* a quiet port is looked at so long, at most, before it rests */
 	struct rte_mempool *pool, *ext_pool; /* the bridge's */
 };
 

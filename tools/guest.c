@@ -69,6 +69,24 @@ bool guest_number(struct guest *g, const char *what, const char *text, uint64_t 
 	return true;
 }
 
+bool guest_take_number(struct guest *g, int *argc, char **argv, const char *name, uint64_t max, uint64_t *value)
+{
+	int kept = 0;
+
+	for (int i = 0; i < *argc; i++) {
+		if (strcmp(argv[i], name)) {
+			argv[kept++] = argv[i];
+			continue;
+		}
+		if (i + 1 == *argc)
+			return guest_fail(g, "%s needs a number after it", name), false;
+		if (!guest_number(g, name, argv[++i], 0, max, value))
+			return false;
+	}
+	*argc = kept;
+	return true;
+}
+
 void guest_say_not_connected(struct guest *g, const char *kind, const char *name, int rc, const struct handshake *h)
 {
 	char *why = NULL;
@@ -91,13 +109,14 @@ void guest_say_not_connected(struct guest *g, const char *kind, const char *name
 
 struct netfront *guest_open_vif(struct guest *g, const char *devid, const struct netfront_options *opt)
 {
+	static const struct netfront_options plain = {.busy_poll_us = NETFRONT_BUSY_POLL_US};
 	struct netfront *nf = NULL;
 	uint64_t id;
 	int rc;
 
 	if (!guest_number(g, "VIF", devid, 0, 65535, &id))
 		return NULL;
-	rc = netfront_create(&g->bus, (unsigned)id, opt, &nf);
+	rc = netfront_create(&g->bus, (unsigned)id, opt ? opt : &plain, &nf);
 	if (!rc)
 		rc = netfront_wait_connected(nf, GUEST_CONNECT_MS);
 	if (!rc)

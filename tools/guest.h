@@ -28,7 +28,9 @@ int guest_fail(struct guest *g, const char *fmt, ...) __attribute__((format(prin
 /* Hands out store events; true: asked to shut down, or the hypervisor is gone. For busy loops, now and then. */
 bool guest_must_stop(struct guest *g);
 
-/* Open and connected, or NULL: then the sentence has been said. opt may be NULL. */
+#define GUEST_MAX_BUSY_POLL_US 1000000
+
+/* Open and connected, or NULL: then the sentence has been said. opt may be NULL: one queue, plain frames. */
 struct netfront *guest_open_vif(struct guest *g, const char *devid, const struct netfront_options *opt);
 /* ring_order: the largest ring to ask for. */
 struct blkfront *guest_open_disk(struct guest *g, const char *name, unsigned ring_order);
@@ -46,6 +48,8 @@ void guest_free(struct guest *g, void *pages, size_t bytes);
 
 /* A whole number in [min, max], or the sentence and false. */
 bool guest_number(struct guest *g, const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *value);
+/* Takes "--name N" out of the arguments, N at most max; without it *value stays. False: the sentence has been said. */
+bool guest_take_number(struct guest *g, int *argc, char **argv, const char *name, uint64_t max, uint64_t *value);
 
 /* ---- the commands: argc and argv are the arguments after the command's name; the result is the exit code ------------- */
 

@@ -13,8 +13,6 @@
 
 #define BURST 64u
 #define FRAME_BYTES 65536u
-/* Empty polls before sleep. A wake costs microseconds; this is about as long. */
-#define SPINS 256u
 #define START_TIMEOUT_MS 60000
 #define MAX_RATE 1000000u
 
@@ -41,6 +39,17 @@ static void announce(struct netfront *nf)
 
 	write_header(frame, broadcast, nf->mac);
 	netfront_tx_burst(nf, 0, &pkt, 1);
+}
+
+/* --busy-poll, which every command takes; else there are so many arguments. False: the sentence has been said. */
+static bool take_options(struct guest *g, int *argc, char **argv, int nr_args, struct netfront_options *opt)
+{
+	uint64_t us = NETFRONT_BUSY_POLL_US;
+
+	if (!guest_take_number(g, argc, argv, "--busy-poll", GUEST_MAX_BUSY_POLL_US, &us))
+		return false;
+	*opt = (struct netfront_options){.busy_poll_us = (unsigned)us};
+	return *argc == nr_args || (guest_fail(g, "'%s' is not an option; see sluice-guest(8)", argv[*argc - 1]), false);
 }
 
 static double per_thousand(uint64_t part, uint64_t whole)
@@ -87,7 +96,6 @@ static unsigned packets_due(uint64_t start, uint64_t now, uint64_t rate, uint64_
 static uint64_t send_until(struct guest *g, struct netfront *nf, const struct netfront_packet pkts[], uint64_t until, uint64_t rate)
 {
 	uint64_t start = clock_now_ns(), sent = 0;
-	unsigned idle = 0;
 
 	for (uint64_t round = 0;; round++) {
 		uint64_t now = clock_now_ns();
@@ -99,16 +107,7 @@ static uint64_t send_until(struct guest *g, struct netfront *nf, const struct ne
 			continue;
 		taken = netfront_tx_burst(nf, 0, pkts, due);
 		sent += taken;
-		if (taken) {
-			idle = 0;
-			continue;
-		}
-		if (++idle < SPINS) {
-			cpu_relax();
-			continue;
-		}
-		idle = 0;
-		if (netfront_wait(nf, false, NETFRONT_SLOTS / 2, 100) < 0)
+		if (!taken && netfront_wait(nf, false, NETFRONT_SLOTS / 2, 100) < 0)
 			return 0;
 	}
 }
@@ -133,19 +132,18 @@ int guest_net_send(struct guest *g, int argc, char **argv)
 	struct netfront_packet pkts[BURST];
 	uint64_t bytes, seconds, start, end, rate = 0;
 	struct netfront_counters c;
+	struct netfront_options opt;
 	struct netfront *nf;
 	uint8_t to[6];
 
-	if (argc > 4 && (argc != 6 || strcmp(argv[4], "--rate")))
-		return guest_fail(g, "usage: net-send VIF BYTES SECONDS TARGET-MAC [--rate PACKETS-PER-SECOND]");
-	if (argc == 6 && !guest_number(g, "--rate", argv[5], 1, MAX_RATE, &rate))
+	if (!guest_take_number(g, &argc, argv, "--rate", MAX_RATE, &rate) || !take_options(g, &argc, argv, 4, &opt))
 		return 1;
 	if (!guest_number(g, "BYTES", argv[1], NETFRONT_MIN_FRAME, NETFRONT_MAX_FRAME, &bytes) ||
 	    !guest_number(g, "SECONDS", argv[2], 1, 3600, &seconds))
 		return 1;
 	if (netfront_parse_mac(argv[3], to) < 0)
 		return guest_fail(g, "'%s' is not a MAC address; write it as 00:16:3e:00:00:01", argv[3]);
-	nf = guest_open_vif(g, argv[0], NULL);
+	nf = guest_open_vif(g, argv[0], &opt);
 	if (!nf)
 		return 1;
 	if (bytes > netfront_max_frame(nf)) {
@@ -184,7 +182,7 @@ static uint8_t *alloc_buffers(struct guest *g, struct netfront_packet pkts[BURST
 /* One burst, sleeping while there is nothing; 0: time is up or nothing came for timeout_ms; -ENODEV. */
 static int receive(struct netfront *nf, struct netfront_packet pkts[BURST], int timeout_ms)
 {
-	for (unsigned spin = 0;; spin++) {
+	for (;;) {
 		unsigned n;
 		int rc;
 
@@ -193,11 +191,6 @@ static int receive(struct netfront *nf, struct netfront_packet pkts[BURST], int 
 		n = netfront_rx_burst(nf, 0, pkts, BURST);
 		if (n)
 			return (int)n;
-		if (spin < SPINS) {
-			cpu_relax();
-			continue;
-		}
-		spin = 0;
 		rc = netfront_wait(nf, true, 0, timeout_ms);
 		if (rc <= 0)
 			return rc;
@@ -247,14 +240,14 @@ static int receive_for(struct guest *g, struct netfront *nf, uint64_t ns, struct
 int guest_net_receive(struct guest *g, int argc, char **argv)
 {
 	struct tally t = {0};
+	struct netfront_options opt;
 	struct netfront *nf;
 	uint64_t seconds;
 	int rc;
 
-	(void)argc;
-	if (!guest_number(g, "SECONDS", argv[1], 1, 3600, &seconds))
+	if (!take_options(g, &argc, argv, 2, &opt) || !guest_number(g, "SECONDS", argv[1], 1, 3600, &seconds))
 		return 1;
-	nf = guest_open_vif(g, argv[0], NULL);
+	nf = guest_open_vif(g, argv[0], &opt);
 	if (!nf)
 		return 1;
 	announce(nf);
@@ -272,14 +265,14 @@ int guest_net_echo(struct guest *g, int argc, char **argv)
 {
 	struct netfront_packet pkts[BURST];
 	uint64_t seconds, until, echoed = 0;
+	struct netfront_options opt;
 	struct netfront *nf;
 	uint8_t *buffers;
 	int rc = 0;
 
-	(void)argc;
-	if (!guest_number(g, "SECONDS", argv[1], 1, 3600, &seconds))
+	if (!take_options(g, &argc, argv, 2, &opt) || !guest_number(g, "SECONDS", argv[1], 1, 3600, &seconds))
 		return 1;
-	nf = guest_open_vif(g, argv[0], NULL);
+	nf = guest_open_vif(g, argv[0], &opt);
 	if (!nf)
 		return 1;
 	buffers = alloc_buffers(g, pkts);
@@ -331,16 +324,16 @@ int guest_net_ping(struct guest *g, int argc, char **argv)
 	struct netfront_packet pkts[BURST];
 	uint64_t count, lost = 0;
 	uint8_t frame[64] = {0};
+	struct netfront_options opt;
 	struct netfront *nf;
 	int64_t rc = 0;
 	uint8_t *buffers, to[6];
 
-	(void)argc;
-	if (!guest_number(g, "COUNT", argv[1], 1, 100000000, &count))
+	if (!take_options(g, &argc, argv, 3, &opt) || !guest_number(g, "COUNT", argv[1], 1, 100000000, &count))
 		return 1;
 	if (netfront_parse_mac(argv[2], to) < 0)
 		return guest_fail(g, "'%s' is not a MAC address; write it as 00:16:3e:00:00:01", argv[2]);
-	nf = guest_open_vif(g, argv[0], NULL);
+	nf = guest_open_vif(g, argv[0], &opt);
 	if (!nf)
 		return 1;
 	buffers = alloc_buffers(g, pkts);

@@ -27,25 +27,6 @@ static uint64_t disk_bytes(const struct blkfront *bf)
 	return blkfront_get_disk(bf)->nr_sectors * BLKIF_SECTOR_BYTES;
 }
 
-/* Takes "--name N" out of the arguments. False: the sentence has been said. */
-static bool take_option(struct guest *g, int *argc, char **argv, const char *name, uint64_t max, uint64_t *value)
-{
-	int kept = 0;
-
-	for (int i = 0; i < *argc; i++) {
-		if (strcmp(argv[i], name)) {
-			argv[kept++] = argv[i];
-			continue;
-		}
-		if (i + 1 == *argc)
-			return guest_fail(g, "%s needs a number after it", name), false;
-		if (!guest_number(g, name, argv[++i], 0, max, value))
-			return false;
-	}
-	*argc = kept;
-	return true;
-}
-
 /* Sends one frame, waiting for room. 0 or -ENODEV, -EINTR (asked to stop). */
 static int send_frame(struct guest *g, struct netfront *nf, const struct netfront_packet *pkt)
 {
@@ -156,7 +137,7 @@ int guest_pcap_send(struct guest *g, int argc, char **argv)
 	struct blkfront *bf;
 	int code = 1;
 
-	if (!take_option(g, &argc, argv, "--rate", 1000000000, &rate))
+	if (!guest_take_number(g, &argc, argv, "--rate", 1000000000, &rate))
 		return 1;
 	if (argc < 1 || argc > 2)
 		return guest_fail(g, "usage: pcap-send DISK [VIF] [--rate PACKETS-PER-SECOND]");
@@ -240,7 +221,7 @@ int guest_pcap_receive(struct guest *g, int argc, char **argv)
 	struct blkfront *bf;
 	int code = 1;
 
-	if (!take_option(g, &argc, argv, "--timeout", 86400, &timeout_s))
+	if (!guest_take_number(g, &argc, argv, "--timeout", 86400, &timeout_s))
 		return 1;
 	if (argc != 3)
 		return guest_fail(g, "usage: pcap-receive VIF DISK COUNT [--timeout SECONDS]");

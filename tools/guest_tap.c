@@ -24,7 +24,6 @@
 
 #define BURST 64u
 #define BURST_BYTES (256u << 10) /* a quarter of the ring: then the other end begins, while we go on */
-#define SPINS 64u /* empty rounds before sleep */
 #define MAX_ADDRESSES 8u
 #define HEADERS 18u /* Ethernet with a VLAN tag */
 
@@ -52,6 +51,7 @@ struct tap {
 	bool has_carrier;
 	pid_t child; /* 0: none */
 	int child_fd; /* readable when it has ended */
+	struct busy_poll wait;
 	uint64_t dropped; /* frames that one side gave and the other did not take */
 	struct iovec piece[NETFRONT_MAX_CHAIN + 2];
 	uint8_t head[NETFRONT_HEAD_BYTES];
@@ -240,7 +240,6 @@ static void follow_carrier(struct tap *t)
 /* Until the command ends, the guest is shut down, or the back end goes. The exit code. */
 static int run(struct tap *t, const char *vif)
 {
-	unsigned idle = 0;
 	int code = 0;
 
 	for (uint64_t round = 0;; round++) {
@@ -248,10 +247,10 @@ static int run(struct tap *t, const char *vif)
 
 		for (unsigned q = 0; q < live_queues(t); q++)
 			n += tap_to_ring(t, q) + ring_to_tap(t, q);
-		if (n && round % 256) {
-			idle = 0;
+		if (n)
+			busy_poll_found(&t->wait);
+		if (n ? round % 256 : busy_poll_looks_again(&t->wait, clock_now_ns()))
 			continue;
-		}
 		if (command_has_ended(t, &code) || guest_must_stop(t->g))
 			return code;
 		if (netfront_check(t->nf) < 0 || netfront_is_over(t->nf))
@@ -259,10 +258,7 @@ static int run(struct tap *t, const char *vif)
 		if (!is_as_able(t))
 			return guest_fail(t->g, "vif %s: the back end that came is less able than the one before; start again", vif);
 		follow_carrier(t);
-		if (n || ++idle < SPINS)
-			continue;
-		idle = 0;
-		if (sleep_for_work(t) < 0)
+		if (!n && sleep_for_work(t) < 0)
 			return guest_fail(t->g, "vif %s: the hypervisor went away", vif);
 	}
 }
@@ -371,11 +367,13 @@ static int take_option(struct guest *g, struct tap_options *o, int argc, char **
 		o->address[o->nr_addresses++] = argv[1];
 	else if (!strcmp(argv[0], "--mtu"))
 		return guest_number(g, "--mtu", argv[1], 68, NETFRONT_MAX_FRAME - HEADERS, &o->mtu) ? 2 : 0;
+	else if (!strcmp(argv[0], "--busy-poll") && guest_number(g, "--busy-poll", argv[1], 0, GUEST_MAX_BUSY_POLL_US, &n))
+		o->front.busy_poll_us = (unsigned)n;
 	else if (!strcmp(argv[0], "--queues") && guest_number(g, "--queues", argv[1], 1, NETFRONT_MAX_QUEUES, &n))
 		o->front.queues = (unsigned)n;
 	else if (!strcmp(argv[0], "--slots") && guest_number(g, "--slots", argv[1], NETFRONT_MIN_SLOTS, NETFRONT_SLOTS, &n))
 		o->front.slots = (unsigned)n;
-	else if (strcmp(argv[0], "--queues") && strcmp(argv[0], "--slots"))
+	else if (strcmp(argv[0], "--queues") && strcmp(argv[0], "--slots") && strcmp(argv[0], "--busy-poll"))
 		return guest_fail(g, "'%s' is not an option of tap; see the man page", argv[0]), 0;
 	else
 		return 0; /* guest_number has said it */
@@ -384,7 +382,7 @@ static int take_option(struct guest *g, struct tap_options *o, int argc, char **
 
 static bool parse(struct guest *g, struct tap_options *o, int argc, char **argv)
 {
-	*o = (struct tap_options){.vif = argv[0], .name = "tap0", .front = {.reconnects = true}};
+	*o = (struct tap_options){.vif = argv[0], .name = "tap0", .front = {.reconnects = true, .busy_poll_us = NETFRONT_BUSY_POLL_US}};
 	for (int at = 1, n; at < argc; at += n) {
 		if (!strcmp(argv[at], "--")) {
 			o->command = at + 1 < argc ? argv + at + 1 : NULL;
@@ -418,6 +416,7 @@ int guest_tap(struct guest *g, int argc, char **argv)
 		return 1;
 	t.nr_queues = t.nf->nr_queues;
 	t.tx_can = t.nf->tx_can;
+	busy_poll_init(&t.wait, o.front.busy_poll_us);
 	if (open_device(&t, &o) == 0) {
 		say_connected(&t);
 		if (o.command && start_command(&t, o.command) < 0)

@@ -19,7 +19,7 @@ static const char usage_text[] =
 	"  --ageing SECONDS    how long a silent address is remembered (default 300; 0: a hub)\n"
 	"  --lcores LIST       a packet thread on each of these processors, e.g. 2,3 or 2-5 (default: one, on any)\n"
 	"  --pin NAME=LIST     which of them poll this vif or port, e.g. vif1.0=2,3 (default: the least busy; may be repeated)\n"
-	"  --busy-poll USEC    look again so long before sleeping (default 20)\n"
+	"  --busy-poll USEC    look again so long, at most, before sleeping (default 50)\n"
 	"  --queues N          that an interface may have (default: as many as processors, at most 8)\n"
 	"  --memory MIB        for packet buffers (default 64)\n"
 	"  --copy              copy guests' pages even where mapping them is cheap\n"
@@ -101,7 +101,7 @@ static int parse_own(const struct backend *b, void *arg, int c)
 	case OPT_PIN:
 		return parse_pin(opt, optarg);
 	case OPT_BUSY_POLL:
-		return backend_parse_number(b, "--busy-poll", optarg, 0, 1000000, &opt->idle_us);
+		return backend_parse_number(b, "--busy-poll", optarg, 0, 1000000, &opt->busy_poll_us);
 	case OPT_QUEUES:
 		return backend_parse_number(b, "--queues", optarg, 1, NETBACK_MAX_QUEUES, &opt->max_queues);
 	case OPT_COPY:
@@ -137,7 +137,7 @@ int main(int argc, char **argv)
 		.bridge = NETBACK_DEFAULT_BRIDGE,
 		.ageing_s = 300,
 		.memory_mib = 64,
-		.idle_us = 20,
+		.busy_poll_us = 50,
 		.max_queues = default_queues(),
 	};
 	char why[NETBACK_WHY_BYTES];

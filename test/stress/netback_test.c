@@ -193,10 +193,10 @@ static void guest_begin(struct guest *g, unsigned n, struct workers *ws)
 	assert_int_equal(workers_attach(ws, &g->port, g->worker_ports), 0);
 }
 
-static struct workers *workers_begin(unsigned nr, uint64_t idle_us)
+static struct workers *workers_begin(unsigned nr, unsigned busy_poll_us)
 {
 	static const int cpus[] = {-1, -1};
-	struct workers_options opt = {.cpus = cpus, .nr = nr, .ageing_s = 300, .idle_us = idle_us};
+	struct workers_options opt = {.cpus = cpus, .nr = nr, .ageing_s = 300, .busy_poll_us = busy_poll_us};
 	struct workers *ws;
 
 	vif_box_start_dpdk();

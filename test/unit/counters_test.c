@@ -4,8 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "hv/counters.h"
+#include "hv/counters_file.h"
 #include "test.h"
 
 struct queue {
@@ -186,6 +187,75 @@ static void a_copy_that_was_cut_short_is_refused(void **state)
 	free(memory);
 }
 
+/* Everything that counts, and what lies beside it. */
+static void count_some(struct queue *q, uint64_t n)
+{
+	q->packets += n;
+	q->depth = n;
+	q->deepest = n;
+	histogram_add(&q->ns, n);
+}
+
+static void who_takes_over_goes_on_with_the_counters_of_the_one_before(void **state)
+{
+	char dir[] = "/tmp/counters_test_XXXXXX";
+	struct counters_file f;
+	struct queue *q;
+
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(counters_file_create(&f, dir, "a.stats", &layout, QUEUES), 0);
+	assert_null(f.before);
+	q = f.queues;
+	count_some(&q[0], 7);
+	count_some(&q[2], 40);
+	counters_file_close(&f, false); /* it was killed */
+
+	assert_int_equal(counters_file_create(&f, dir, "a.stats", &layout, QUEUES), 0);
+	q = f.queues;
+	assert_int_equal(q[0].packets, 0);
+	counters_file_go_on(&f);
+	count_some(&q[2], 2);
+	assert_int_equal(q[0].packets, 7);
+	assert_int_equal(q[0].depth, 0);
+	assert_int_equal(q[1].packets, 0);
+	assert_int_equal(q[2].packets, 42);
+	assert_int_equal(q[2].depth, 2);
+	assert_int_equal(q[2].ns.nr, 2);
+	counters_file_close(&f, false);
+
+	/* A connection that began anew has counters that did, too. */
+	assert_int_equal(counters_file_create(&f, dir, "a.stats", &layout, QUEUES), 0);
+	q = f.queues;
+	counters_file_drop(&f);
+	counters_file_go_on(&f);
+	assert_int_equal(q[2].packets, 0);
+	counters_file_close(&f, true);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void counters_of_another_version_are_not_gone_on_with(void **state)
+{
+	struct counters_field other[ARRAY_LEN(fields)];
+	const struct counters_layout renamed = {other, ARRAY_LEN(other), sizeof(struct queue)};
+	char dir[] = "/tmp/counters_test_XXXXXX";
+	struct counters_file f;
+
+	memcpy(other, fields, sizeof(other));
+	strcpy(other[0].name, "frames");
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(counters_file_create(&f, dir, "a.stats", &renamed, QUEUES), 0);
+	count_some(f.queues, 7);
+	counters_file_close(&f, false);
+	assert_int_equal(counters_file_create(&f, dir, "a.stats", &layout, QUEUES), 0);
+	assert_null(f.before);
+	memset(f.file.memory, 0xff, f.file.bytes);
+	counters_file_close(&f, false);
+	assert_int_equal(counters_file_create(&f, dir, "a.stats", &layout, QUEUES), 0);
+	assert_null(f.before);
+	counters_file_close(&f, true);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +264,8 @@ int main(void)
 		cmocka_unit_test(sums_add_up_and_a_reset_takes_off),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
 		cmocka_unit_test(a_copy_that_was_cut_short_is_refused),
+		cmocka_unit_test(who_takes_over_goes_on_with_the_counters_of_the_one_before),
+		cmocka_unit_test(counters_of_another_version_are_not_gone_on_with),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
