@@ -323,8 +323,8 @@ class Lab:
 
     # ---- samples
 
-    def line_ns(self):
-        return float(run([os.path.join(HERE, 'pingpong')]))
+    def line_ns(self, *what):
+        return float(run([os.path.join(HERE, 'pingpong'), *what]))
 
     def rounds(self, wanted, samples):
         """samples: name -> function that gives a figure. Taken by turns; a list of rounds, name -> figure."""

@@ -5,7 +5,9 @@ bench/net_latency_bench.py - what one packet waits, and what processor time pack
      net_latency_bench [--seconds N] [--rounds N] [--only NAME]
 
      net.rtt_polling_us          guest, back end, a port that gives back what it gets (net_ring), back end, guest; both ends poll
-     net.rtt_event_us            guest, back end, another guest, back end, guest; the back end sleeps after each packet and is woken
+     net.rtt_event_us            guest, back end, another guest, back end, guest; all with their defaults: they look for a while, then sleep
+     net.rtt_sleeping_us         the same, but all sleep at once, so that each packet wakes each of them
+     net.two_wakes_us            what two wakes cost by themselves, by an eventfd from a processor to the other and back
      net.idle_cpu_percent        of one processor: sluiced, sluice-netback and two connected guests, doing nothing
      net.cpu_percent.{1k,10k,100k,full}    of one processor: sluice-netback while a guest sends 64-byte packets at that rate to net_null
      net.guest_cpu_percent.{...}           the guest that sends
@@ -31,8 +33,8 @@ def begin(lab, *netback):
     return sluiced, lab.start('sluice-netback', '--lcore', str(lab.cpus[0]), *netback)
 
 
-def median_ping(lab, target, **more):
-    guest = lab.guest(lab.domain('ping'), 'net-ping', '0', str(PINGS), target, **more)
+def median_ping(lab, target, *options, **more):
+    guest = lab.guest(lab.domain('ping'), 'net-ping', '0', str(PINGS), target, *options, **more)
     guest.wait(60)
     return guest.figure('net_ping_p50')
 
@@ -43,10 +45,14 @@ def polling_round_trip(lab):
     return median_ping(lab, MACS[0], cpu=1)
 
 
-def event_round_trip(lab):
-    begin(lab, '--busy-poll', '0')
-    lab.guest(lab.domain('echo'), 'net-echo', '0', '120', ready='ready')
-    return median_ping(lab, MACS[0])
+def between_guests(lab, *options):
+    begin(lab, *options)
+    lab.guest(lab.domain('echo'), 'net-echo', '0', '120', *options, ready='ready')
+    return median_ping(lab, MACS[0], *options)
+
+
+def sleeping_round_trip(lab):
+    return between_guests(lab, '--busy-poll', '0')
 
 
 def idle(lab, seconds):
@@ -72,9 +78,12 @@ def at_rate(lab, rate, seconds):
 
 
 def measure(lab, args):
-    for name, sample in (('net.rtt_polling_us', polling_round_trip), ('net.rtt_event_us', event_round_trip)):
+    for name, sample in (('net.rtt_polling_us', polling_round_trip), ('net.rtt_event_us', between_guests),
+                         ('net.rtt_sleeping_us', sleeping_round_trip)):
         if args.only in name:
             report(name, 'us', [r['sluice'] for r in lab.rounds(args.rounds, {'sluice': lambda sample=sample: sample(lab)})])
+    if args.only in 'net.two_wakes_us':
+        report('net.two_wakes_us', 'us', [lab.line_ns('wakes') / 1000 for _ in range(args.rounds)])
     if args.only in 'net.idle_cpu_percent':
         report('net.idle_cpu_percent', 'percent', [r['sluice'] for r in lab.rounds(args.rounds, {'sluice': lambda: idle(lab, args.seconds)})])
     for name, rate in RATES.items():

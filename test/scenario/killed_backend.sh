@@ -65,6 +65,9 @@ wait $transfer || fail "the transfer ends well after $kills restarts: $(tail -n 
 cmp "$system_dir/got" "$system_dir/www/file" || fail "the file arrived whole"
 [ "$kills" -ge 4 ] || fail "the transfer was over after $kills restarts"
 [ "$(grep -c "taken over" "$netback_log")" -eq $((kills * 2)) ] || fail "each vif is taken over each time"
+# Each back end has moved a part of it.
+counted=$(sluice network-list -s t1 | awk -v name="vif.$(sluice domid t1).0.queue.0.tx_bytes" '$1 == name { print $2 }')
+[ "${counted:-0}" -ge $((64 << 20)) ] || fail "the last back end's counters go on with those before: ${counted:-no} bytes"
 system_stop http
 for n in 1 2; do
 	is_connected vif "t$n" 0 || fail "guest $n is connected"
