@@ -182,6 +182,15 @@ static int take_number(const struct ethdev_arg *arg, const char *value)
 	return -EINVAL;
 }
 
+static int take_answer(const struct ethdev_arg *arg, const char *value)
+{
+	*arg->answer = !strcmp(value, "yes");
+	if (*arg->answer || !strcmp(value, "no"))
+		return 0;
+	LOG(ERR, "%s=%s is neither yes nor no\n", arg->key, value);
+	return -EINVAL;
+}
+
 static int take(const char *key, const char *value, void *to)
 {
 	const struct ethdev_arg *arg = to;
@@ -189,7 +198,7 @@ static int take(const char *key, const char *value, void *to)
 	(void)key;
 	if (!value)
 		value = "";
-	return arg->text ? take_text(arg, value) : take_number(arg, value);
+	return arg->text ? take_text(arg, value) : arg->answer ? take_answer(arg, value) : take_number(arg, value);
 }
 
 int ethdev_args(const char *devargs, const struct ethdev_arg *arg, unsigned nr, const char *usage)

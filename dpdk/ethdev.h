@@ -79,16 +79,18 @@ int ethdev_xstats_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *to, 
 
 #define ETHDEV_MAX_ARGS 8u
 
-/* One KEY=VALUE that a driver knows, and where its value goes: a text, or a number from 0 to 65535. */
+/* One KEY=VALUE that a driver knows, and where its value goes: a text, a number from 0 to 65535, or yes or no. */
 struct ethdev_arg {
 	const char *key;
 	unsigned *number;
+	bool *answer;
 	char *text;
 	size_t room;
 };
 
 #define ETHDEV_TEXT(name, array) {.key = name, .text = array, .room = sizeof(array)}
 #define ETHDEV_NUMBER(name, variable) {.key = name, .number = &(variable)}
+#define ETHDEV_ANSWER(name, variable) {.key = name, .answer = &(variable)}
 
 /* What is not given stays as it is. usage: what can be given, for the sentence that says so. -EINVAL. */
 int ethdev_args(const char *devargs, const struct ethdev_arg *arg, unsigned nr, const char *usage);

@@ -8,11 +8,15 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "frontends/bus_thread.h"
 
 /* Rings and control rings are looked at so often even if nothing wakes us: queues that are polled ask for no events. */
 #define CHECK_MS 200
+/* How long the last put waits for pages that are lent, and in how many steps. */
+#define LOANS_MS 100
+#define LOANS_LOOKS 20u
 
 struct net_guest {
 	struct net_guest *next;
@@ -20,6 +24,7 @@ struct net_guest {
 	char name[64];
 	struct bus_thread thread;
 	struct netfront *vif[NET_GUEST_MAX_VIFS]; /* the bus's thread's */
+	struct netfront_lending lending;          /* as well */
 };
 
 static pthread_mutex_t guests_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -34,6 +39,7 @@ static void look(void *arg)
 	for (unsigned i = 0; i < NET_GUEST_MAX_VIFS; i++)
 		if (g->vif[i])
 			netfront_check(g->vif[i]);
+	netfront_lending_sweep(&g->lending);
 }
 
 int net_guest_add(struct net_guest *g, struct netfront *nf)
@@ -109,12 +115,40 @@ int net_guest_get(const struct hv_options *opt, struct net_guest **out, char why
 	return rc;
 }
 
-void net_guest_put(struct net_guest *g)
+struct netfront_lending *net_guest_lending(struct net_guest *g)
 {
+	return &g->lending;
+}
+
+static int sweep(struct frontbus *bus, void *arg)
+{
+	struct net_guest *g = arg;
+
+	(void)bus;
+	return (int)netfront_lending_sweep(&g->lending);
+}
+
+/* Other threads may be about to free what they have. */
+static unsigned wait_for_loans(struct net_guest *g)
+{
+	const struct timespec pause = {.tv_nsec = LOANS_MS * 1000000L / LOANS_LOOKS};
+	int out;
+
+	for (unsigned i = 0; (out = net_guest_run(g, sweep, g)) > 0 && i < LOANS_LOOKS; i++)
+		nanosleep(&pause, NULL);
+	return (unsigned)out;
+}
+
+unsigned net_guest_put(struct net_guest *g)
+{
+	unsigned out = 0;
+
 	pthread_mutex_lock(&guests_lock);
-	if (--g->refs) {
+	if (--g->refs == 0)
+		out = wait_for_loans(g);
+	if (g->refs || out) {
 		pthread_mutex_unlock(&guests_lock);
-		return;
+		return out;
 	}
 	for (struct net_guest **at = &guests; *at; at = &(*at)->next) {
 		if (*at == g) {
@@ -124,4 +158,5 @@ void net_guest_put(struct net_guest *g)
 	}
 	pthread_mutex_unlock(&guests_lock);
 	close_guest(g);
+	return 0;
 }

@@ -21,7 +21,13 @@ struct net_guest;
 
 /* Becomes the domain that opt names (opt->attach), or finds that this process is it already; under Xen, the one it is in. */
 int net_guest_get(const struct hv_options *opt, struct net_guest **out, char why[HV_WHY_BYTES]);
-void net_guest_put(struct net_guest *g);
+/*
+ * Returns how many pages that were lent the program has still. Memory that it may look at does not vanish: with the last put, but for
+ * such pages, the guest would end; now it lasts as long as the process, or until it is got and put again.
+ */
+unsigned net_guest_put(struct net_guest *g);
+/* For netfront_options. */
+struct netfront_lending *net_guest_lending(struct net_guest *g);
 
 /* Runs fn(bus, arg) in the bus's thread and returns its result. */
 int net_guest_run(struct net_guest *g, int (*fn)(struct frontbus *bus, void *arg), void *arg);

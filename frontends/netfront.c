@@ -147,6 +147,19 @@ static void close_all(struct netfront *nf)
 	nf->nr_queues = 0;
 }
 
+/* A back end that is not trusted must not be able to change what was checked. */
+static struct netfront_lending *choose_lending(struct netfront *nf)
+{
+	struct handshake *h = &nf->handshake;
+	uint64_t trusted;
+
+	nf->lends_not = NULL;
+	if (!nf->options.lending || store_client_read_uint(h->store, STORE_NO_TX, &trusted, "%s/trusted", h->own_path) || trusted)
+		return nf->options.lending;
+	nf->lends_not = "its back end is not trusted (trusted=0)";
+	return NULL;
+}
+
 /* As many queues as there are pages for, at least one. */
 static int open_queues(struct netfront *nf)
 {
@@ -157,12 +170,15 @@ static int open_queues(struct netfront *nf)
 
 	t.has_split_channels = !nf->options.no_split && offer(h, "feature-split-event-channels", 0) == 1;
 	t.rx_can = nf->rx_can;
+	t.lending = choose_lending(nf);
 	for (nf->nr_queues = 0; nf->nr_queues < want; nf->nr_queues++) {
 		t.counters = &nf->counters[nf->nr_queues];
 		rc = netfront_queue_open(&nf->queue[nf->nr_queues], h->hv, &t);
 		if (rc < 0)
 			break;
 		t.slots = nf->queue[nf->nr_queues].memory.nr_slots;
+		if (t.lending && !nf->queue[nf->nr_queues].memory.loans)
+			nf->lends_not = "there are too few pages to share with the back end";
 	}
 	if (nf->nr_queues)
 		return 0;
@@ -277,7 +293,7 @@ static void start_ctrl(struct netfront *nf)
 			.tx_refs = nf->queue[i].tx_refs,
 			.rx_refs = nf->queue[i].rx_refs,
 			.nr_tx = netfront_ring_tx_pages(nf->queue[i].memory.nr_slots),
-			.nr_rx = nf->queue[i].memory.nr_slots,
+			.nr_rx = netfront_queue_rx_pages(&nf->queue[i]),
 		};
 	if (job.wants_hash && getrandom(job.key, sizeof(job.key), 0) != sizeof(job.key))
 		job.wants_hash = false;

@@ -42,6 +42,7 @@ struct netfront_options {
 	bool reconnects;  /* outlive the back end: netfront_check begins anew */
 	bool no_split;    /* one event channel for a queue, whatever is offered */
 	unsigned busy_poll_us; /* netfront_wait looks at the rings so long, at most, before it sleeps (hv/busy_poll.h) */
+	struct netfront_lending *lending; /* lend rx pages to the caller; it outlives the device. NULL: do not */
 	struct netfront_hooks hooks;
 };
 
@@ -61,6 +62,7 @@ struct netfront {
 	unsigned max_queues; /* that the back end offers */
 	unsigned nr_queues;
 	struct netfront_queue *queue; /* NETFRONT_MAX_QUEUES of them */
+	const char *lends_not; /* while connected: why frames are copied although a lending was given, or NULL */
 	struct front_counters shared_counters;
 	struct netfront_counters *counters; /* in it, for as many queues as there may be: they outlive a connection */
 	unsigned nr_counters;

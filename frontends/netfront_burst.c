@@ -86,7 +86,74 @@ static inline struct rte_mbuf *receive(struct netfront_pmd_queue *q, struct netf
 	return m;
 }
 
-/* Frames of one page and one mbuf, which most are: all looked at and prefetched, then all copied. */
+/* The mbuf that was attached to the page has been freed, or detached; one that was sent is the tx slot's. */
+static void page_freed(void *page, void *loan)
+{
+	struct netfront_loan *l = loan;
+
+	if (!l->is_resent)
+		netfront_loan_end(l);
+}
+
+/* The frame stays where it is; what is before and behind it in its page is room. */
+static inline void attach(struct rte_mbuf *m, struct netfront_loan *loan, const struct netfront_simple *f)
+{
+	struct rte_mbuf_ext_shared_info *shared = (struct rte_mbuf_ext_shared_info *)loan->borrower;
+	uint16_t offset = (uint16_t)((uintptr_t)f->data_sh % PAGE_BYTES);
+	uint8_t *page = (uint8_t *)(uintptr_t)f->data_sh - offset;
+
+	_Static_assert(sizeof(*shared) <= sizeof(loan->borrower), "DPDK's record of a buffer is kept with the loan");
+	*shared = (struct rte_mbuf_ext_shared_info){.free_cb = page_freed, .fcb_opaque = loan, .refcnt = 1};
+	rte_pktmbuf_attach_extbuf(m, page, (rte_iova_t)(uintptr_t)page, PAGE_BYTES, shared);
+	m->data_off = offset;
+}
+
+/* A long frame whose page can be lent. */
+static inline bool receive_in_place(struct netfront_ring *r, unsigned i, const struct netfront_simple *f, struct rte_mbuf *m)
+{
+	struct netfront_loan *loan = netfront_ring_lend(r, i);
+
+	if (!loan)
+		return false;
+	attach(m, loan, f);
+	r->count->rx_lent++;
+	return true;
+}
+
+/* The other processor has just written it. */
+static inline void prefetch_rest(const struct netfront_simple *f)
+{
+	for (uint32_t at = RING_LINE_BYTES; at < f->len; at += RING_LINE_BYTES)
+		prefetch(f->data_sh + at);
+}
+
+/* Fills mbufs with frames that were looked at, until one has no room; those that are to be lent without a copy. */
+static __rte_always_inline unsigned fill(struct netfront_pmd_queue *q, struct netfront_ring *r, const struct netfront_simple frames[],
+					 struct rte_mbuf **pkts, unsigned nr, uint64_t *bytes, const bool lends)
+{
+	unsigned i;
+
+	for (i = 0; i < nr; i++) {
+		struct rte_mbuf *m = pkts[i];
+
+		if (!lends || !netfront_ring_is_to_lend(&frames[i]) || !receive_in_place(r, i, &frames[i], m)) {
+			if (unlikely(frames[i].len > rte_pktmbuf_tailroom(m)))
+				break;
+			if (i + 1 < nr && !(lends && netfront_ring_is_to_lend(&frames[i + 1])))
+				prefetch_rest(&frames[i + 1]);
+			copy_frame(rte_pktmbuf_mtod(m, void *), frames[i].data_sh, frames[i].len);
+		}
+		m->data_len = frames[i].len;
+		m->pkt_len = frames[i].len;
+		m->port = q->port_id;
+		if (unlikely(frames[i].flags))
+			set_offloads(m, &(struct netfront_meta){.flags = frames[i].flags});
+		*bytes += frames[i].len;
+	}
+	return i;
+}
+
+/* Frames of one page and one mbuf, which most are: all looked at and prefetched, then all copied, or lent. */
 static uint16_t receive_simple(struct netfront_pmd_queue *q, struct netfront_ring *r, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netfront_simple frames[NETFRONT_PMD_BURST];
@@ -95,20 +162,7 @@ static uint16_t receive_simple(struct netfront_pmd_queue *q, struct netfront_rin
 
 	if (!nr || rte_pktmbuf_alloc_bulk(q->pool, pkts, nr))
 		return 0;
-	for (i = 0; i < nr && likely(frames[i].len <= rte_pktmbuf_tailroom(pkts[i])); i++) {
-		struct rte_mbuf *m = pkts[i];
-
-		if (i + 1 < nr)
-			for (uint32_t at = RING_LINE_BYTES; at < frames[i + 1].len; at += RING_LINE_BYTES)
-				prefetch(frames[i + 1].data_sh + at);
-		copy_frame(rte_pktmbuf_mtod(m, void *), frames[i].data_sh, frames[i].len);
-		m->data_len = frames[i].len;
-		m->pkt_len = frames[i].len;
-		m->port = q->port_id;
-		if (unlikely(frames[i].flags))
-			set_offloads(m, &(struct netfront_meta){.flags = frames[i].flags});
-		bytes += frames[i].len;
-	}
+	i = r->loans ? fill(q, r, frames, pkts, nr, &bytes, true) : fill(q, r, frames, pkts, nr, &bytes, false);
 	if (unlikely(i < nr))
 		rte_pktmbuf_free_bulk(pkts + i, nr - i);
 	netfront_ring_took(r, i, bytes);
@@ -166,12 +220,30 @@ static inline void get_offloads(const struct rte_mbuf *m, struct netfront_meta *
 	}
 }
 
+/* The page that the packet lies in, whole, if it is one of this queue's, and nobody else's. NULL: it is not, or something is asked for. */
+static inline struct netfront_loan *loan_of(struct netfront_ring *r, const struct rte_mbuf *m)
+{
+	if (likely(!(m->ol_flags & RTE_MBUF_F_EXTERNAL)) || !r->loans || m->nb_segs != 1 || m->data_len < NETFRONT_MIN_FRAME ||
+	    m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG) || rte_mbuf_refcnt_read(m) != 1 ||
+	    rte_mbuf_ext_refcnt_read(m->shinfo) != 1)
+		return NULL;
+	return netfront_loans_find(r->loans, m->shinfo);
+}
+
 static inline bool transmit(struct netfront_ring *r, struct rte_mbuf *m)
 {
+	struct netfront_loan *loan = loan_of(r, m);
 	struct iovec pieces[MAX_SEGMENTS];
 	struct netfront_meta meta = {0};
 	unsigned nr = 0;
 
+	if (loan) {
+		bool is_put = netfront_ring_put_loan(r, loan, m->data_off, m->data_len);
+
+		if (is_put)
+			rte_pktmbuf_detach(m); /* at once: whatever the back end answers, the loan has one owner */
+		return is_put;
+	}
 	get_offloads(m, &meta);
 	for (const struct rte_mbuf *s = m; s && nr < MAX_SEGMENTS; s = s->next)
 		pieces[nr++] = (struct iovec){rte_pktmbuf_mtod(s, void *), s->data_len};
@@ -182,11 +254,11 @@ static inline bool transmit(struct netfront_ring *r, struct rte_mbuf *m)
 	return netfront_ring_put(r, pieces, m->pkt_len, &meta);
 }
 
-/* One segment, short, nothing to be done by others. */
+/* One segment of the program's own, short, nothing to be done by others. */
 static inline bool is_short(const struct rte_mbuf *m)
 {
 	return m->nb_segs == 1 && m->data_len >= NETFRONT_MIN_FRAME && m->data_len <= NETFRONT_SHORT &&
-	       !(m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG));
+	       !(m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_EXTERNAL));
 }
 
 /* As many as are short. */
@@ -209,6 +281,8 @@ uint16_t netfront_pmd_tx(void *txq, struct rte_mbuf **pkts, uint16_t n)
 	if (!turnstile_enter(&q->turnstile))
 		return 0;
 	r = &q->queue->ring;
+	if (r->nr_tx_loans >= NETFRONT_PMD_BURST) /* rx may wait for their pages */
+		netfront_ring_reclaim(r);
 	while (sent < n) {
 		bool are_short = is_short(pkts[sent]);
 		uint16_t some = are_short ? transmit_short(r, pkts + sent, n - sent) : transmit(r, pkts[sent]);

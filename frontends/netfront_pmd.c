@@ -196,7 +196,18 @@ static int connect_port(struct netfront_port *p)
 		LOG(ERR, "vif %u: no back end has connected within %d seconds; is it running?\n", p->devid, CONNECT_MS / 1000);
 	else if (rc)
 		LOG(ERR, "vif %u cannot be used: %s\n", p->devid, strerror(-rc));
+	else if (p->nf->lends_not)
+		LOG(WARNING, "vif %u: zero-copy=yes is without effect, frames are copied: %s\n", p->devid, p->nf->lends_not);
 	return rc;
+}
+
+static void leave_guest(struct netfront_port *p)
+{
+	unsigned lent = net_guest_put(p->guest);
+
+	if (lent)
+		LOG(WARNING, "vif %u: %u received frames are not freed yet, so their memory and the domain last as long as this program\n",
+		    p->devid, lent);
 }
 
 /* ---- the ethdev ----------------------------------------------------------------------------------------------------------- */
@@ -262,7 +273,7 @@ static void pmd_close(struct rte_eth_dev *dev)
 	struct netfront_port *p = port_of(dev);
 
 	net_guest_run(p->guest, disconnect, p);
-	net_guest_put(p->guest);
+	leave_guest(p);
 }
 
 static bool pmd_is_up(const struct rte_eth_dev *dev)
@@ -458,6 +469,7 @@ static const struct eth_dev_ops pmd_ops = {
 struct devargs {
 	char attach[256], run_dir[256], platform[16];
 	unsigned vif, slots;
+	bool zero_copy;
 };
 
 static int parse(const char *text, struct devargs *a)
@@ -465,9 +477,10 @@ static int parse(const char *text, struct devargs *a)
 	const struct ethdev_arg args[] = {
 		ETHDEV_TEXT("attach", a->attach), ETHDEV_TEXT("run_dir", a->run_dir), ETHDEV_TEXT("hv", a->platform),
 		ETHDEV_NUMBER("vif", a->vif), ETHDEV_NUMBER("slots", a->slots),
+		ETHDEV_ANSWER("zero-copy", a->zero_copy),
 	};
 
-	return ethdev_args(text, args, RTE_DIM(args), "attach=NAME, run_dir=DIR, hv=PLATFORM, vif=N, slots=N");
+	return ethdev_args(text, args, RTE_DIM(args), "attach=NAME, run_dir=DIR, hv=PLATFORM, vif=N, slots=N, zero-copy=yes|no");
 }
 
 static const char *text_or_null(const char *text)
@@ -490,6 +503,8 @@ static int open_port(struct netfront_port *p, const struct devargs *a)
 	}
 	p->devid = a->vif;
 	p->options = (struct netfront_options){.queues = 1, .slots = a->slots, .reconnects = true, .hooks = {went_up, went_down, p}};
+	if (a->zero_copy)
+		p->options.lending = net_guest_lending(p->guest);
 	rc = connect_port(p);
 	if (rc)
 		net_guest_put(p->guest);

@@ -3,8 +3,11 @@
  *
  *      tx   mbuf chain --copy--> tx pages          rx   rx pages --copy--> mbufs from the queue's pool
  *
+ * With zero-copy=yes the mbuf of a long frame that lies in one page is attached to that page, which is lent until the mbuf is freed, by
+ * whichever thread. Sent on as it is through the same queue, it is not copied, either: its page goes with the request.
+ *
  * Owns     spare mbufs.
- * Trusts   nothing of a received frame: netfront_ring.h.
+ * Trusts   nothing of a received frame: netfront_ring.h, netfront_loan.h.
  * Runs in  the lcore that polls the queue.
  */
 #ifndef SLUICE_FRONTENDS_NETFRONT_PMD_H

@@ -17,7 +17,27 @@ static void unshare_all(struct netfront_queue *q)
 	unshare(q->hv, &q->memory.tx_ring, 1, &q->tx_ring_ref);
 	unshare(q->hv, &q->memory.rx_ring, 1, &q->rx_ring_ref);
 	unshare(q->hv, &q->memory.tx_pages, netfront_ring_tx_pages(q->memory.nr_slots), q->tx_refs);
-	unshare(q->hv, &q->memory.rx_pages, q->memory.nr_slots, q->rx_refs);
+	if (q->memory.loans)
+		netfront_loans_close(q->memory.loans, q->lending);
+	else
+		unshare(q->hv, &q->memory.rx_pages, q->memory.nr_slots, q->rx_refs);
+	q->memory.loans = NULL;
+	q->memory.rx_pages = NULL;
+}
+
+static int share_rx(struct netfront_queue *q, domid_t peer, unsigned slots)
+{
+	struct netfront_ring_memory *m = &q->memory;
+	int rc;
+
+	if (!q->lending)
+		return hv_share(q->hv, peer, slots, false, q->rx_refs, &m->rx_pages);
+	rc = netfront_loans_create(q->hv, peer, 2 * slots, &m->loans);
+	if (rc)
+		return rc;
+	m->rx_pages = m->loans->pages_sh;
+	memcpy(q->rx_refs, m->loans->refs, m->loans->nr_pages * sizeof(q->rx_refs[0]));
+	return 0;
 }
 
 static int share_all(struct netfront_queue *q, domid_t peer, unsigned slots)
@@ -32,7 +52,7 @@ static int share_all(struct netfront_queue *q, domid_t peer, unsigned slots)
 	if (!rc)
 		rc = hv_share(q->hv, peer, netfront_ring_tx_pages(slots), true, q->tx_refs, &m->tx_pages);
 	if (!rc)
-		rc = hv_share(q->hv, peer, slots, false, q->rx_refs, &m->rx_pages);
+		rc = share_rx(q, peer, slots);
 	if (rc < 0)
 		unshare_all(q);
 	return rc;
@@ -68,7 +88,12 @@ int netfront_queue_open(struct netfront_queue *q, struct hv *hv, const struct ne
 	int rc;
 
 	q->hv = hv;
+	q->lending = t->lending;
 	rc = share_all(q, t->peer, slots);
+	if ((rc == -ENOSPC || rc == -ENOMEM) && q->lending) {
+		q->lending = NULL;
+		rc = share_all(q, t->peer, slots);
+	}
 	while ((rc == -ENOSPC || rc == -ENOMEM) && slots > NETFRONT_MIN_SLOTS) {
 		slots /= 2;
 		rc = share_all(q, t->peer, slots);

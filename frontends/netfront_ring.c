@@ -5,8 +5,8 @@
  *      tx: copy, put, push  --->   requests    --->   reads the page, answers
  *      rx: post pages       --->   requests    --->   fills a page, answers in the same slot
  *
- * The k-th rx request sits in slot k, names page k modulo the number of pages, and the back end must answer it there. So one
- * comparison proves that an id is in range, outstanding, and answered once. An entry of extra info has no id; its page was
+ * The k-th rx request sits in slot k modulo the number of slots, and the back end must answer it there. So one comparison proves that
+ * an id is in range, outstanding, and answered once. Which page is behind a slot changes when one is lent. An entry of extra info has no id; its page was
  * not written and goes back with the frame's.
  *
  * Owns     struct netfront_ring.
@@ -48,9 +48,12 @@ void netfront_ring_init(struct netfront_ring *r, const struct netfront_ring_memo
 	r->short_pages = r->tx_pages + pages_to_bytes(r->nr_slots);
 	r->rx_pages_sh = m->rx_pages;
 	memcpy(r->tx_refs, m->tx_refs, netfront_ring_tx_pages(r->nr_slots) * sizeof(r->tx_refs[0]));
-	memcpy(r->rx_refs, m->rx_refs, r->nr_slots * sizeof(r->rx_refs[0]));
+	r->loans = m->loans;
+	memcpy(r->rx_refs, m->rx_refs, (r->loans ? r->loans->nr_pages : r->nr_slots) * sizeof(r->rx_refs[0]));
 	for (unsigned i = 0; i < r->nr_slots; i++)
-		r->tx_free[i] = (uint16_t)i;
+		r->tx_free[i] = r->rx_page[i] = (uint16_t)i;
+	if (r->loans)
+		netfront_loans_init(r->loans, r->nr_slots);
 	r->nr_tx_free = r->nr_slots;
 	r->count = m->counters ? m->counters : &r->own_count;
 	r->packets_pushed = r->count->tx_packets;
@@ -73,6 +76,19 @@ static void take_odd_tx(struct netfront_ring *r, const struct netif_tx_response 
 	break_ring(r, "a tx response for a request that is not outstanding");
 }
 
+/* The page that was sent in this slot's place is nobody's any more. */
+static __attribute__((noinline)) void end_tx_loan(struct netfront_ring *r, uint16_t id)
+{
+	struct netfront_loan *loan = r->tx_loan[id];
+
+	if (!loan)
+		return;
+	r->tx_loan[id] = NULL;
+	r->nr_tx_loans--;
+	loan->is_resent = false;
+	netfront_loan_end(loan);
+}
+
 /* A front end looks for answers when it has something to send: when it has not looked for long, nobody knows when they came. */
 static __attribute__((noinline)) void look_at_probe(struct netfront_ring *r)
 {
@@ -90,6 +106,7 @@ unsigned netfront_ring_reclaim(struct netfront_ring *r)
 {
 	int pending = r->broken ? 0 : netif_txr_front_pending(&r->tx);
 	unsigned at = r->tx_free_at + r->nr_tx_free, first = at;
+	bool has_loans = r->nr_tx_loans;
 
 	if (pending < 0)
 		break_ring(r, "more tx responses than there were requests");
@@ -105,6 +122,8 @@ unsigned netfront_ring_reclaim(struct netfront_ring *r)
 		}
 		r->tx_out[rsp.id] = false;
 		r->tx_free[at++ % NETFRONT_SLOTS] = rsp.id;
+		if (has_loans)
+			end_tx_loan(r, rsp.id);
 		if (rsp.status != NETIF_RSP_OKAY)
 			r->count->tx_errors++;
 	}
@@ -293,6 +312,26 @@ bool netfront_ring_put(struct netfront_ring *r, const struct iovec pieces[], uin
 	return true;
 }
 
+bool netfront_ring_put_loan(struct netfront_ring *r, struct netfront_loan *loan, uint32_t offset, uint32_t bytes)
+{
+	uint16_t id;
+
+	if (!slot_room(r, 1)) {
+		r->count->tx_ring_full++;
+		return false;
+	}
+	id = take_slot(r);
+	loan->is_resent = true;
+	r->tx_loan[id] = loan;
+	r->nr_tx_loans++;
+	netif_txr_front_put(&r->tx, &(struct netif_tx_request){
+					    .gref = r->rx_refs[loan->page], .offset = (uint16_t)offset, .id = id, .size = (uint16_t)bytes});
+	r->count->tx_packets++;
+	r->count->tx_resent++;
+	r->count->tx_bytes += bytes;
+	return true;
+}
+
 unsigned netfront_ring_reserve(struct netfront_ring *r, struct iovec pieces[NETFRONT_MAX_CHAIN], uint32_t bytes)
 {
 	unsigned pages = (unsigned)bytes_to_pages(bytes < r->max_frame ? bytes : r->max_frame);
@@ -368,7 +407,7 @@ bool netfront_ring_post(struct netfront_ring *r)
 		return false;
 	while (r->rx.req_prod != until) {
 		uint16_t slot = (uint16_t)(r->rx.req_prod & (r->nr_slots - 1));
-		struct netif_rx_request req = {.id = slot, .gref = r->rx_refs[slot]};
+		struct netif_rx_request req = {.id = slot, .gref = r->rx_refs[r->rx_page[slot]]};
 
 		netif_rxr_front_put(&r->rx, &req);
 	}
@@ -389,7 +428,7 @@ static void gather(struct netfront_ring *r, uint16_t slot, const struct netif_rx
 	if (r->fault)
 		return;
 	f->fragment[f->nr_fragments++] =
-		(struct netfront_fragment){.slot = slot, .offset = rsp->offset, .len = (uint16_t)rsp->status};
+		(struct netfront_fragment){.page = r->rx_page[slot], .offset = rsp->offset, .len = (uint16_t)rsp->status};
 	f->bytes += (uint32_t)rsp->status;
 }
 
@@ -500,7 +539,7 @@ static bool look_at_simple(const struct netfront_ring *r, unsigned ahead, struct
 	if (rsp.id != slot || rsp.flags & (NETRXF_extra_info | NETRXF_more_data) || rsp.status < (int)NETFRONT_MIN_FRAME ||
 	    (uint32_t)rsp.offset + (uint32_t)rsp.status > PAGE_BYTES)
 		return false;
-	f->data_sh = r->rx_pages_sh + pages_to_bytes(slot) + rsp.offset;
+	f->data_sh = r->rx_pages_sh + pages_to_bytes(r->rx_page[slot]) + rsp.offset;
 	f->len = (uint16_t)rsp.status;
 	f->flags = (uint8_t)((rsp.flags & NETRXF_csum_blank ? NETFRONT_CSUM_BLANK : 0) |
 			     (rsp.flags & NETRXF_data_validated ? NETFRONT_CSUM_VALID : 0));
@@ -509,12 +548,14 @@ static bool look_at_simple(const struct netfront_ring *r, unsigned ahead, struct
 
 unsigned netfront_ring_simple(struct netfront_ring *r, struct netfront_simple frames[], unsigned n)
 {
+	bool lends = r->loans;
 	unsigned i;
 
 	if (r->broken || r->is_in_extras || r->fault || r->frame.nr_fragments)
 		return 0;
 	for (i = 0; i < n && i < (unsigned)r->rx_pending && look_at_simple(r, i, &frames[i]); i++)
-		prefetch(frames[i].data_sh);
+		if (!lends || !netfront_ring_is_to_lend(&frames[i]))
+			prefetch(frames[i].data_sh);
 	return i;
 }
 
@@ -560,7 +601,7 @@ void netfront_ring_copy(struct netfront_ring *r, void *to, uint32_t bytes)
 		uint32_t left = f->len - r->copied_bytes;
 		uint32_t now = left < bytes ? left : bytes;
 
-		copy_frame(to, r->rx_pages_sh + pages_to_bytes(f->slot) + f->offset + r->copied_bytes, now);
+		copy_frame(to, r->rx_pages_sh + pages_to_bytes(f->page) + f->offset + r->copied_bytes, now);
 		to = (uint8_t *)to + now;
 		bytes -= now;
 		r->copied_bytes += now;
@@ -581,7 +622,7 @@ unsigned netfront_ring_pieces(const struct netfront_ring *r, uint32_t skip, stru
 
 		skip -= now;
 		if (now < f->len)
-			pieces[n++] = (struct iovec){r->rx_pages_sh + pages_to_bytes(f->slot) + f->offset + now, f->len - now};
+			pieces[n++] = (struct iovec){r->rx_pages_sh + pages_to_bytes(f->page) + f->offset + now, f->len - now};
 	}
 	return n;
 }

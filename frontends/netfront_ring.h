@@ -3,10 +3,11 @@
  *
  *      tx   caller's frame --copy--> tx page (the peer reads it) --request--> ring --response--> page is free again
  *      rx   rx page posted --request--> ring --response--> checked --copy--> caller's buffer, page is posted again
+ *                                                                  --lend--> the caller has the page itself, another is posted
  *
  * Every page is shared once for the life of the connection: tx pages read-only to the back end, rx pages writable, and
- * therefore copied out before anybody looks at them. Nothing else of the guest's memory is ever within the back end's
- * reach, which is also all that "trusted=0" asks for. The ring knows no hypervisor: whoever connects hands over memory
+ * therefore copied out before anybody looks at them, unless the caller wishes otherwise (netfront_loan.h). Nothing else of the
+ * guest's memory is ever within the back end's reach, which is also all that "trusted=0" asks for. The ring knows no hypervisor: whoever connects hands over memory
  * and refs, and sends the event when told to wake.
  *
  * Bursts (netfront_ring_tx, netfront_ring_rx) are made of single steps, which a caller with buffers of its own shape
@@ -23,6 +24,7 @@
 
 #include <sys/uio.h>
 
+#include "frontends/netfront_loan.h"
 #include "hv/histogram.h"
 #include "hv/probe.h"
 #include "rings/copy_frame.h"
@@ -37,6 +39,8 @@
 #define NETFRONT_SHORT COPY_FRAME_SHORT
 #define NETFRONT_SHORT_IN_PAGE (PAGE_BYTES / NETFRONT_SHORT)
 #define NETFRONT_MAX_TX_PAGES (NETFRONT_SLOTS + NETFRONT_SLOTS / NETFRONT_SHORT_IN_PAGE)
+#define NETFRONT_MAX_RX_PAGES NETFRONT_MAX_LOANS
+#define NETFRONT_LEND_ABOVE 512u /* bytes: to copy so many is cheaper than to have a page come back */
 /* The longest frame that a back end can send: a burst whose buffers have so much room loses none. */
 #define NETFRONT_MAX_RX_FRAME (NETFRONT_MAX_CHAIN * PAGE_BYTES)
 
@@ -81,11 +85,13 @@ struct netfront_counters {
 	uint64_t tx_ring_full; /* bursts cut short because no slot was free */
 	uint64_t tx_drop_size; /* frames too short, or longer than the connection takes */
 	uint64_t tx_drop_offload; /* frames that ask for what the back end does not offer */
+	uint64_t tx_resent;    /* received frames sent on in the page that they came in */
 	uint64_t tx_errors;    /* slots that the back end answered with an error */
 	uint64_t rx_packets;
 	uint64_t rx_bytes;
 	uint64_t rx_slots;
 	uint64_t rx_bursts;      /* that received anything */
+	uint64_t rx_lent;        /* frames that were not copied */
 	uint64_t rx_drop_error;  /* frames that the back end gave an error for */
 	uint64_t rx_drop_bounds; /* frames with a fragment outside its page, or shorter than an Ethernet header */
 	uint64_t rx_drop_chain;  /* frames of too many fragments */
@@ -98,7 +104,7 @@ struct netfront_counters {
 };
 
 struct netfront_fragment {
-	uint16_t slot;
+	uint16_t page;
 	uint16_t offset;
 	uint16_t len;
 };
@@ -133,10 +139,13 @@ struct netfront_ring {
 	unsigned tx_extras_out; /* ring entries of extra info that are not answered yet: they have no page */
 	uint16_t tx_free[NETFRONT_SLOTS]; /* a queue: the next to be used are known, and can be prefetched */
 	bool tx_out[NETFRONT_SLOTS];      /* with the back end */
+	unsigned nr_tx_loans;
+	struct netfront_loan *tx_loan[NETFRONT_SLOTS]; /* whose page is sent instead of the slot's own, or NULL */
 	grant_ref_t tx_refs[NETFRONT_MAX_TX_PAGES];
 
 	struct netif_rxr_front rx __attribute__((aligned(RING_LINE_BYTES))); /* rx may be another thread's than tx */
 	uint8_t *rx_pages_sh;
+	struct netfront_loans *loans; /* NULL: no page is lent */
 	int rx_pending;   /* responses known to be there */
 	uint32_t rx_done; /* responses up to here are delivered or dropped: their pages may be posted again */
 	bool is_in_extras; /* the next rx entry is extra info */
@@ -145,7 +154,8 @@ struct netfront_ring {
 	unsigned copied_fragments; /* netfront_ring_copy's place in the frame */
 	uint32_t copied_bytes;     /* of the fragment at that place */
 	struct netfront_frame frame;
-	grant_ref_t rx_refs[NETFRONT_SLOTS];
+	uint16_t rx_page[NETFRONT_SLOTS]; /* behind each slot */
+	grant_ref_t rx_refs[NETFRONT_MAX_RX_PAGES];
 
 	struct netfront_counters *count; /* nobody but us writes it */
 	uint64_t packets_pushed;         /* of count->tx_packets */
@@ -155,7 +165,10 @@ struct netfront_ring {
 	struct netfront_counters own_count;
 };
 
-/* What a connection stands on; all of it stays the caller's, pages zeroed, netfront_ring_tx_pages and nr_slots of them. */
+/*
+ * What a connection stands on; all of it stays the caller's, pages zeroed, netfront_ring_tx_pages and nr_slots of them; with loans, theirs
+ * are the rx pages.
+ */
 struct netfront_ring_memory {
 	void *tx_ring; /* one page */
 	void *rx_ring; /* one page */
@@ -163,6 +176,7 @@ struct netfront_ring_memory {
 	void *rx_pages;
 	const grant_ref_t *tx_refs;
 	const grant_ref_t *rx_refs;
+	struct netfront_loans *loans; /* NULL: all that is received is copied */
 	uint32_t nr_slots; /* a power of two from NETFRONT_MIN_SLOTS to NETFRONT_SLOTS */
 	struct netfront_counters *counters; /* counted on from what they are; NULL: the ring's own, from zero */
 	uint64_t tick_length;               /* clock_tick_length; 0: nothing is timed */
@@ -215,6 +229,9 @@ struct netfront_short {
 /* Puts short frames, as many as there is room for; looks for responses only when there is too little. Returns how many. */
 unsigned netfront_ring_put_short(struct netfront_ring *r, const struct netfront_short frames[], unsigned n);
 
+/* Puts what lies in a page that is lent: bytes of it from offset. The loan is the ring's then. False: the ring is full, or broken. */
+bool netfront_ring_put_loan(struct netfront_ring *r, struct netfront_loan *loan, uint32_t offset, uint32_t bytes);
+
 /* Those that will be put next. */
 static inline void netfront_ring_prefetch_short(const struct netfront_ring *r, unsigned n)
 {
@@ -235,6 +252,16 @@ static inline unsigned netfront_ring_known(const struct netfront_ring *r)
  */
 unsigned netfront_ring_simple(struct netfront_ring *r, struct netfront_simple frames[], unsigned n);
 void netfront_ring_took(struct netfront_ring *r, unsigned n, uint64_t bytes);
+/* Of a ring with loans: is this one better not copied? Then it was not prefetched, either: not every program looks at it. */
+static inline bool netfront_ring_is_to_lend(const struct netfront_simple *f)
+{
+	return f->len > NETFRONT_LEND_ABOVE;
+}
+/* The page of the i-th of them is the caller's until he ends the loan. NULL: it has to be copied. */
+static inline struct netfront_loan *netfront_ring_lend(struct netfront_ring *r, unsigned i)
+{
+	return netfront_loans_lend(r->loans, &r->rx_page[(r->rx.rsp_cons + i) & (r->nr_slots - 1)]);
+}
 /* The next whole frame, until done is called; NULL: there is none. */
 const struct netfront_frame *netfront_ring_next(struct netfront_ring *r);
 /* Copies that frame's next bytes out; no more than it has. */

@@ -397,10 +397,17 @@ static inline uint32_t rx_available(struct vif_queue *q, uint32_t n)
 	return RTE_MIN((uint32_t)pending, n);
 }
 
-/* One segment that fits a page, and nothing with it. */
+/* It fits a page, and nothing is with it. One segment; or two, headers and what stayed in another guest's page. */
 static inline bool rx_is_simple(const struct vif_queue *q, const struct rte_mbuf *m)
 {
-	return m->nb_segs == 1 && m->data_len && m->data_len <= PAGE_BYTES && !rx_extras(q, m);
+	return m->nb_segs <= 2 && m->pkt_len && m->pkt_len <= PAGE_BYTES && !rx_extras(q, m);
+}
+
+static inline void rx_simple_copy(uint8_t *to, const struct rte_mbuf *m)
+{
+	copy_frame(to, rte_pktmbuf_mtod(m, void *), m->data_len);
+	if (m->nb_segs == 2)
+		copy_frame(to + m->data_len, rte_pktmbuf_mtod(m->next, void *), m->next->data_len);
 }
 
 /* Looks for the pages that packets go to, as long as both are simple. */
@@ -418,7 +425,7 @@ static inline uint32_t rx_simple_look(struct vif_queue *q, struct rte_mbuf **pkt
 		if (!e || e->is_readonly)
 			break;
 		s[i].id = req.id;
-		s[i].offset = pkts[i]->data_len <= COLOUR_BYTES ? (req.gref % COLOURS) * RING_LINE_BYTES : 0;
+		s[i].offset = pkts[i]->pkt_len <= COLOUR_BYTES ? (req.gref % COLOURS) * RING_LINE_BYTES : 0;
 		s[i].to = e->page + s[i].offset;
 		prefetch_for_write(s[i].to);
 	}
@@ -437,12 +444,12 @@ static uint16_t rx_simple_burst(struct vif_queue *q, struct rx_batch *b, struct 
 
 		/* While this one is copied, the next one's lines come. */
 		if (i + 1 < nr)
-			for (uint32_t at = RING_LINE_BYTES; at < pkts[i + 1]->data_len; at += RING_LINE_BYTES)
+			for (uint32_t at = RING_LINE_BYTES; at < pkts[i + 1]->pkt_len; at += RING_LINE_BYTES)
 				prefetch_for_write(s[i + 1].to + at);
-		copy_frame(s[i].to, rte_pktmbuf_mtod(m, void *), m->data_len);
+		rx_simple_copy(s[i].to, m);
 		rsp[i] = (struct netif_rx_response){
-			.id = s[i].id, .offset = s[i].offset, .flags = rx_flags(m), .status = (int16_t)m->data_len};
-		b->bytes += m->data_len;
+			.id = s[i].id, .offset = s[i].offset, .flags = rx_flags(m), .status = (int16_t)m->pkt_len};
+		b->bytes += m->pkt_len;
 	}
 	netif_rxr_back_skip(&q->rx.ring, nr);
 	b->nr_rsp += nr;

@@ -20,7 +20,8 @@ struct step {
 
 _Static_assert(sizeof(struct step) == 8, "a step of the input");
 
-static struct net_pair pair;
+static struct net_pair pair, lending; /* only the second one lends pages */
+static struct netfront_loan *loan[40]; /* that the program has */
 static uint8_t frames[4][9000 + 8];
 
 static void back_does(struct net_pair *p, const struct step *s)
@@ -88,6 +89,25 @@ static void front_does(struct net_pair *p, const struct step *s)
 	netfront_ring_arm_tx(&p->front, 32);
 }
 
+/* Has what comes next in its page, gives back or sends on what it had. */
+static void program_does(struct netfront_ring *r, const struct step *s)
+{
+	struct netfront_loan **kept = &loan[s->offset % (sizeof(loan) / sizeof(loan[0]))];
+	struct netfront_simple f;
+
+	if (*kept && (s->flags & 1 || !netfront_ring_put_loan(r, *kept, 0, 60)))
+		netfront_loan_end(*kept);
+	*kept = NULL;
+	netfront_ring_look(r);
+	if (netfront_ring_simple(r, &f, 1)) {
+		if (f.len > PAGE_BYTES - (uintptr_t)f.data_sh % PAGE_BYTES)
+			abort();
+		*kept = netfront_ring_lend(r, 0);
+		netfront_ring_took(r, 1, f.len);
+	}
+	net_pair_check_loans(r);
+}
+
 /* Every tx slot is either free or out, and each once. */
 static void check_account(const struct netfront_ring *r)
 {
@@ -111,19 +131,24 @@ static void check_account(const struct netfront_ring *r)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct net_pair *p = size % 7 ? &pair : &lending;
 	struct step s;
 
-	if (!pair.memory.tx_ring)
+	if (!pair.memory.tx_ring) {
 		net_pair_init(&pair, true);
-	pair.memory.nr_slots = size % 3 ? NETFRONT_SLOTS : NETFRONT_MIN_SLOTS;
-	netfront_ring_init(&pair.front, &pair.memory, size % 2 ? ALL : 0, size % 5 ? ALL : 0);
-	netif_txr_back_init(&pair.tx, pair.memory.tx_ring, PAGE_BYTES);
-	netif_rxr_back_init(&pair.rx, pair.memory.rx_ring, PAGE_BYTES);
+		net_pair_init_lending(&lending, NETFRONT_SLOTS);
+	}
+	if (p == &pair)
+		p->memory.nr_slots = size % 3 ? NETFRONT_SLOTS : NETFRONT_MIN_SLOTS;
+	net_pair_begin(p, size % 2 ? ALL : 0, size % 5 ? ALL : 0);
+	memset(loan, 0, sizeof(loan));
 	for (; size >= sizeof(s); data += sizeof(s), size -= sizeof(s)) {
 		memcpy(&s, data, sizeof(s));
-		back_does(&pair, &s);
-		front_does(&pair, &s);
-		check_account(&pair.front);
+		back_does(p, &s);
+		if (p == &lending)
+			program_does(&p->front, &s);
+		front_does(p, &s);
+		check_account(&p->front);
 	}
 	return 0;
 }

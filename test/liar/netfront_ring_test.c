@@ -298,6 +298,88 @@ static LIAR_CODE void use_while_scribbled(struct net_pair *p, unsigned rounds)
 	}
 }
 
+/* A program that keeps each frame for a while, and sends every other one on. */
+static LIAR_CODE void lend_while_scribbled(struct net_pair *p, unsigned rounds)
+{
+	struct netfront_loan *kept[NETFRONT_SLOTS] = {NULL};
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < rounds; i++) {
+		struct netfront_ring *r = &p->front;
+		struct netfront_simple frames[8];
+		unsigned nr;
+
+		netfront_ring_look(r);
+		nr = netfront_ring_simple(r, frames, 8);
+		for (unsigned k = 0; k < nr; k++) {
+			struct netfront_loan **slot = &kept[at++ % NETFRONT_SLOTS];
+
+			if (*slot && at % 2 && netfront_ring_put_loan(r, *slot, 0, 60))
+				*slot = NULL;
+			if (*slot)
+				netfront_loan_end(*slot);
+			*slot = netfront_ring_lend(r, k);
+		}
+		netfront_ring_took(r, nr, 0);
+		receive(p);
+		netfront_ring_push(r);
+		netfront_ring_reclaim(r);
+		net_pair_check_loans(r);
+		answer_rx(p, (uint16_t)(p->rx.rsp_prod % NETFRONT_SLOTS), 0, 0, 600);
+		netif_rxr_back_push(&p->rx);
+		if (r->broken) {
+			memset(kept, 0, sizeof(kept));
+			net_pair_begin(p, UINT32_MAX, UINT32_MAX);
+		}
+	}
+	for (unsigned i = 0; i < NETFRONT_SLOTS; i++)
+		if (kept[i])
+			netfront_loan_end(kept[i]);
+}
+
+static void a_back_end_that_scribbles_while_pages_are_out_harms_only_itself(void **state)
+{
+	struct net_pair p;
+	struct liar l;
+
+	net_pair_init_lending(&p, NETFRONT_SLOTS);
+	liar_start(&l, scribble_slots, &p);
+	do
+		lend_while_scribbled(&p, 500);
+	while (!liar_has_told(&l, 20000));
+	liar_stop(&l);
+	net_pair_finish(&p);
+}
+
+/* The same page twice, or before it was shown: its loan ends once. */
+static void an_answer_for_a_page_that_was_sent_on_counts_once(void **state)
+{
+	struct netfront_simple f;
+	struct netfront_loan *loan;
+	struct net_pair p;
+
+	net_pair_init_lending(&p, NETFRONT_MIN_SLOTS);
+	send_frames(&p, 1);
+	answer_rx(&p, 0, 0, 0, 1000);
+	netif_rxr_back_push(&p.rx);
+	netfront_ring_look(&p.front);
+	assert_int_equal(netfront_ring_simple(&p.front, &f, 1), 1);
+	loan = netfront_ring_lend(&p.front, 0);
+	assert_non_null(loan);
+	netfront_ring_took(&p.front, 1, 1000);
+	assert_true(netfront_ring_put_loan(&p.front, loan, 0, 1000));
+	answer_tx(&p, 1, NETIF_RSP_OKAY); /* in the place of the answer to the first */
+	netif_txr_back_push(&p.tx);
+	netfront_ring_reclaim(&p.front);
+	assert_false(loan->is_out);
+	netfront_ring_push(&p.front);
+	answer_tx(&p, 1, NETIF_RSP_OKAY);
+	netif_txr_back_push(&p.tx);
+	assert_dead(&p);
+	net_pair_check_loans(&p.front);
+	net_pair_finish(&p);
+}
+
 static void a_back_end_that_scribbles_harms_only_itself(void **state)
 {
 	static void (*const mischief[])(void *, uint32_t) = {scribble, scribble_slots};
@@ -332,7 +414,9 @@ int main(void)
 		cmocka_unit_test(an_empty_answer_is_for_extra_info_alone),
 		cmocka_unit_test(bad_extra_info_drops_its_frame_and_no_other),
 		cmocka_unit_test(extra_info_without_end_or_in_the_middle_breaks_the_ring),
+		cmocka_unit_test(an_answer_for_a_page_that_was_sent_on_counts_once),
 		cmocka_unit_test(a_back_end_that_scribbles_harms_only_itself),
+		cmocka_unit_test(a_back_end_that_scribbles_while_pages_are_out_harms_only_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,82 @@ static void frames_of_all_sizes_come_back(void **state)
 	raw_back_stop(&fb.back);
 }
 
+/* Its one frame stays with the program when the connection is over. */
+static void a_page_that_is_lent_outlives_its_connection(void **state)
+{
+	struct netfront_lending lending = {NULL};
+	const struct netfront_options opt = {.lending = &lending};
+	struct netfront_packet out = {.data = sent, .len = 1500};
+	struct netfront_simple f = {NULL};
+	struct netfront_ring *r;
+	struct netfront_loan *loan;
+	struct netfront *nf;
+
+	front_box_begin(&fb, echo, "1");
+	assert_int_equal(netfront_create(&fb.bus, 0, &opt, &nf), 0);
+	assert_int_equal(netfront_wait_connected(nf, 10000), 0);
+	assert_null(nf->lends_not);
+	r = &nf->queue[0].ring;
+	assert_int_equal(netfront_tx_burst(nf, 0, &out, 1), 1);
+	do {
+		netfront_wait(nf, true, 0, 100);
+		netfront_ring_look(r);
+	} while (!netfront_ring_simple(r, &f, 1));
+	loan = netfront_ring_lend(r, 0);
+	assert_non_null(loan);
+	netfront_ring_took(r, 1, f.len);
+	netfront_destroy(nf);
+	raw_back_stop(&fb.back);
+	assert_int_equal(netfront_lending_sweep(&lending), 1);
+	assert_memory_equal(f.data_sh, sent, 1500);
+	netfront_loan_end(loan);
+	assert_int_equal(netfront_lending_sweep(&lending), 0);
+	assert_null(lending.left);
+}
+
+static void nothing_is_lent_where_the_back_end_is_not_trusted(void **state)
+{
+	struct netfront_lending lending = {NULL};
+	const struct netfront_options opt = {.lending = &lending};
+	struct netfront *nf;
+
+	front_box_begin(&fb, echo, "1");
+	assert_int_equal(store_client_printf(hv_store(fb.box.dom0, NULL), STORE_NO_TX, fb.back.front, "trusted", "0"), 0);
+	assert_int_equal(netfront_create(&fb.bus, 0, &opt, &nf), 0);
+	assert_int_equal(netfront_wait_connected(nf, 10000), 0);
+	assert_non_null(strstr(nf->lends_not, "not trusted"));
+	assert_null(nf->queue[0].ring.loans);
+	send_and_expect(nf, 1500);
+	netfront_destroy(nf);
+	raw_back_stop(&fb.back);
+}
+
+/* Rings, tx pages and one rx page for each slot fit the guest's memory, two do not. */
+static void without_pages_for_loans_there_are_none(void **state)
+{
+	struct netfront_lending lending = {NULL};
+	const struct netfront_options opt = {.lending = &lending};
+	struct netfront *nf;
+	void *pages[64];
+	unsigned nr = 0;
+
+	while (nr < ARRAY_LEN(pages) && !hv_pages_alloc(fb.guest, 64, &pages[nr]))
+		nr++;
+	assert_in_range(nr, 10, ARRAY_LEN(pages) - 1);
+	for (unsigned i = 0; i < 10; i++)
+		hv_pages_free(fb.guest, pages[--nr], 64);
+	front_box_begin(&fb, echo, "1");
+	assert_int_equal(netfront_create(&fb.bus, 0, &opt, &nf), 0);
+	assert_int_equal(netfront_wait_connected(nf, 10000), 0);
+	assert_non_null(strstr(nf->lends_not, "too few pages"));
+	assert_int_equal(nf->queue[0].memory.nr_slots, NETFRONT_SLOTS);
+	send_and_expect(nf, 1500);
+	netfront_destroy(nf);
+	raw_back_stop(&fb.back);
+	while (nr)
+		hv_pages_free(fb.guest, pages[--nr], 64);
+}
+
 static void without_scatter_gather_a_frame_fits_one_page(void **state)
 {
 	struct netfront_packet big = {.data = sent, .len = 4097};
@@ -343,6 +419,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_A_BOX(frames_of_all_sizes_come_back),
+		IN_A_BOX(a_page_that_is_lent_outlives_its_connection),
+		IN_A_BOX(nothing_is_lent_where_the_back_end_is_not_trusted),
+		IN_A_BOX(without_pages_for_loans_there_are_none),
 		IN_A_BOX(without_scatter_gather_a_frame_fits_one_page),
 		IN_A_BOX(a_front_end_that_reconnects_does_so_a_few_times),
 		IN_A_BOX(a_back_end_that_skips_states_is_not_connected_to),

@@ -1,7 +1,7 @@
 /*
  * test/lib/net_pair.h - a netfront's rings with a back end's half on the other side, in plain memory.
  *
- * The back half is the test's to use, honestly or not. Refs are FIRST_TX_REF + slot and FIRST_RX_REF + slot.
+ * The back half is the test's to use, honestly or not. Refs are FIRST_TX_REF + page and FIRST_RX_REF + page.
  */
 #ifndef SLUICE_TEST_NET_PAIR_H
 #define SLUICE_TEST_NET_PAIR_H
@@ -19,7 +19,7 @@ struct net_pair {
 	struct netif_rxr_back rx;
 	struct netfront_ring_memory memory;
 	grant_ref_t tx_refs[NETFRONT_MAX_TX_PAGES];
-	grant_ref_t rx_refs[NETFRONT_SLOTS];
+	grant_ref_t rx_refs[NETFRONT_MAX_RX_PAGES];
 };
 
 static inline void *net_pair_pages(unsigned nr)
@@ -32,21 +32,59 @@ static inline void *net_pair_pages(unsigned nr)
 	return p;
 }
 
+static inline void net_pair_begin(struct net_pair *p, uint32_t tx_can, uint32_t rx_can)
+{
+	netfront_ring_init(&p->front, &p->memory, tx_can, rx_can);
+	netif_txr_back_init(&p->tx, p->memory.tx_ring, PAGE_BYTES);
+	netif_rxr_back_init(&p->rx, p->memory.rx_ring, PAGE_BYTES);
+}
+
 /* slots: pages each way; tx_can and rx_can: enum netfront_ability of the two ends. */
 static inline void net_pair_init_as(struct net_pair *p, uint32_t slots, uint32_t tx_can, uint32_t rx_can)
 {
 	for (unsigned i = 0; i < NETFRONT_MAX_TX_PAGES; i++)
 		p->tx_refs[i] = FIRST_TX_REF + i;
-	for (unsigned i = 0; i < NETFRONT_SLOTS; i++)
+	for (unsigned i = 0; i < NETFRONT_MAX_RX_PAGES; i++)
 		p->rx_refs[i] = FIRST_RX_REF + i;
 	p->memory = (struct netfront_ring_memory){.tx_ring = net_pair_pages(1), .rx_ring = net_pair_pages(1),
 						  .tx_pages = net_pair_pages(NETFRONT_MAX_TX_PAGES),
 						  .rx_pages = net_pair_pages(NETFRONT_SLOTS), .tx_refs = p->tx_refs,
 						  .rx_refs = p->rx_refs, .nr_slots = slots,
 						  .tick_length = 1u << CLOCK_TICK_BITS};
-	netfront_ring_init(&p->front, &p->memory, tx_can, rx_can);
-	netif_txr_back_init(&p->tx, p->memory.tx_ring, PAGE_BYTES);
-	netif_rxr_back_init(&p->rx, p->memory.rx_ring, PAGE_BYTES);
+	net_pair_begin(p, tx_can, rx_can);
+}
+
+/* With twice as many rx pages, which are lent. */
+static inline void net_pair_init_lending(struct net_pair *p, uint32_t slots)
+{
+	net_pair_init_as(p, slots, NETFRONT_SG, NETFRONT_SG);
+	free(p->memory.rx_pages);
+	p->memory.rx_pages = net_pair_pages(2 * slots);
+	p->memory.loans = aligned_alloc(RING_LINE_BYTES, sizeof(*p->memory.loans));
+	if (!p->memory.loans)
+		abort();
+	*p->memory.loans = (struct netfront_loans){.pages_sh = p->memory.rx_pages, .nr_pages = 2 * slots};
+	net_pair_begin(p, NETFRONT_SG, NETFRONT_SG);
+}
+
+/* Every rx page is behind one slot, or spare, or out. */
+static inline void net_pair_check_loans(const struct netfront_ring *r)
+{
+	const struct netfront_loans *l = r->loans;
+	bool seen[NETFRONT_MAX_RX_PAGES] = {0};
+
+	if (r->nr_slots + l->nr_spare + l->nr_out != l->nr_pages)
+		abort();
+	for (unsigned i = 0; i < l->nr_pages; i++) {
+		unsigned k = i - r->nr_slots;
+		uint16_t page = i < r->nr_slots ? r->rx_page[i]
+				: k < l->nr_spare ? l->spare[k]
+						  : l->out[(l->out_at + k - l->nr_spare) % NETFRONT_MAX_LOANS];
+
+		if (page >= l->nr_pages || seen[page])
+			abort();
+		seen[page] = true;
+	}
 }
 
 static inline void net_pair_init(struct net_pair *p, bool sg)
@@ -60,11 +98,14 @@ static inline void net_pair_finish(struct net_pair *p)
 	free(p->memory.rx_ring);
 	free(p->memory.tx_pages);
 	free(p->memory.rx_pages);
+	free(p->memory.loans);
 }
 
 /* The bytes that a tx request names: as a back end would see them through the grant. */
 static inline uint8_t *net_pair_tx_bytes(struct net_pair *p, const struct netif_tx_request *req)
 {
+	if (req->gref >= FIRST_RX_REF)
+		return (uint8_t *)p->memory.rx_pages + pages_to_bytes(req->gref - FIRST_RX_REF) + req->offset;
 	return (uint8_t *)p->memory.tx_pages + pages_to_bytes(req->gref - FIRST_TX_REF) + req->offset;
 }
 

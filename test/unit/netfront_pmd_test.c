@@ -1,5 +1,5 @@
 /*
- * test/unit/netfront_pmd_test.c - bursts of mbufs through a netfront's rings against an honest back half; the turnstile.
+ * test/unit/netfront_pmd_test.c - bursts of mbufs through a netfront's rings against an honest back half; loans; the turnstile.
  */
 #include "net_pair.h"
 #include "test.h"
@@ -39,9 +39,8 @@ static int start_dpdk(void **state)
 }
 
 /* The rings move into the queue: who uses them finds them there. */
-static int begin(void **state)
+static int open_queue(void)
 {
-	net_pair_init_as(&pair, NETFRONT_SLOTS, UINT32_MAX, UINT32_MAX);
 	pair.tx.sh->head.req_event = UINT32_MAX / 2; /* a back end that polls: no event is sent */
 	queue = (struct netfront_queue){.is_open = true, .ring = pair.front};
 	rx = tx = (struct netfront_pmd_queue){.pool = pool, .port_id = 7};
@@ -51,6 +50,18 @@ static int begin(void **state)
 	for (unsigned i = 0; i < sizeof(frame); i++)
 		frame[i] = (uint8_t)(i * 7 + i / 256);
 	return 0;
+}
+
+static int begin(void **state)
+{
+	net_pair_init_as(&pair, NETFRONT_SLOTS, UINT32_MAX, UINT32_MAX);
+	return open_queue();
+}
+
+static int begin_lending(void **state)
+{
+	net_pair_init_lending(&pair, NETFRONT_SLOTS);
+	return open_queue();
 }
 
 static int end(void **state)
@@ -209,7 +220,179 @@ static void prepared_packets_hold_the_pseudo_headers_sum(void **state)
 	rte_pktmbuf_free(m);
 }
 
+/* ---- loans --------------------------------------------------------------------------------------------------------------- */
+
+static struct rte_mbuf *receive(uint32_t bytes)
+{
+	struct rte_mbuf *m;
+
+	assert_true(net_pair_back_send(&pair, frame, bytes));
+	netif_rxr_back_push(&pair.rx);
+	assert_int_equal(netfront_pmd_rx(&rx, &m, 1), 1);
+	net_pair_check_loans(&queue.ring);
+	return m;
+}
+
+static bool is_lent(const struct rte_mbuf *m)
+{
+	uintptr_t at = rte_pktmbuf_mtod(m, uintptr_t) - (uintptr_t)pair.memory.rx_pages;
+
+	assert_int_equal(RTE_MBUF_HAS_EXTBUF(m) != 0, at < pages_to_bytes(NETFRONT_MAX_RX_PAGES));
+	return RTE_MBUF_HAS_EXTBUF(m);
+}
+
+static void long_frames_stay_in_their_pages_and_others_are_copied(void **state)
+{
+	static const struct {
+		uint32_t bytes;
+		bool is_lent;
+	} t[] = {{60, false}, {512, false}, {513, true}, {1514, true}, {4096, true}, {4097, false}, {9000, false}};
+
+	for (unsigned i = 0; i < 3000; i++) {
+		uint32_t bytes = t[i % ARRAY_LEN(t)].bytes;
+		struct rte_mbuf *m = receive(bytes);
+
+		assert_int_equal(is_lent(m), t[i % ARRAY_LEN(t)].is_lent);
+		assert_int_equal(rte_mbuf_check(m, 1, &(const char *){NULL}), 0);
+		assert_memory_equal(rte_pktmbuf_read(m, 0, bytes, received), frame, bytes);
+		rte_pktmbuf_free(m);
+	}
+	assert_null(queue.ring.broken);
+	assert_in_range(queue.ring.count->rx_lent, 1, 3000);
+}
+
+/* What the program keeps does not change, whatever comes after it. */
+static void without_a_spare_page_frames_are_copied(void **state)
+{
+	struct rte_mbuf *kept[NETFRONT_SLOTS + 20];
+
+	for (unsigned i = 0; i < ARRAY_LEN(kept); i++) {
+		memset(frame, (int)i, 1500);
+		kept[i] = receive(1500);
+		assert_int_equal(is_lent(kept[i]), i < NETFRONT_SLOTS);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(kept); i++) {
+		memset(frame, (int)i, 1500);
+		assert_memory_equal(rte_pktmbuf_mtod(kept[i], void *), frame, 1500);
+	}
+	rte_pktmbuf_free_bulk(kept + 100, ARRAY_LEN(kept) - 100);
+	for (unsigned i = 0; i < 100; i++) { /* behind those that are still out */
+		struct rte_mbuf *m = receive(1500), *next = receive(1500);
+
+		assert_true(i < 2 || is_lent(m) || is_lent(next));
+		rte_pktmbuf_free(m);
+		rte_pktmbuf_free(next);
+	}
+	rte_pktmbuf_free_bulk(kept, 100);
+}
+
+static struct rte_mbuf *handed_over;
 static uint32_t must_stop;
+
+static void *free_all(void *arg)
+{
+	while (!load_acquire(&must_stop)) {
+		struct rte_mbuf *m = load_acquire(&handed_over);
+
+		if (!m)
+			continue;
+		assert_memory_equal(rte_pktmbuf_mtod(m, void *), frame, 1500);
+		store_release(&handed_over, NULL);
+		rte_pktmbuf_free(m);
+	}
+	return NULL;
+}
+
+static void any_thread_may_free_what_was_received(void **state)
+{
+	pthread_t other;
+
+	must_stop = 0;
+	assert_int_equal(pthread_create(&other, NULL, free_all, NULL), 0);
+	for (unsigned i = 0; i < 5000; i++) {
+		struct rte_mbuf *m = receive(1500);
+
+		while (load_acquire(&handed_over))
+			sched_yield();
+		store_release(&handed_over, m);
+	}
+	while (load_acquire(&handed_over))
+		sched_yield();
+	store_release(&must_stop, 1);
+	pthread_join(other, NULL);
+	assert_int_equal(queue.ring.count->rx_lent, 5000);
+}
+
+/* Answers all requests, honestly; returns whether the last one named an rx page. */
+static bool answer_all(void)
+{
+	struct netif_tx_request req = {0};
+
+	while (netif_txr_back_pending(&pair.tx) > 0) {
+		netif_txr_back_take(&pair.tx, &req);
+		memcpy(received, net_pair_tx_bytes(&pair, &req), req.size);
+		netif_txr_back_put(&pair.tx, &(struct netif_tx_response){.id = req.id});
+	}
+	netif_txr_back_push(&pair.tx);
+	return req.gref >= FIRST_RX_REF;
+}
+
+static void a_received_frame_is_sent_on_in_its_page(void **state)
+{
+	for (unsigned i = 0; i < 3000; i++) {
+		struct rte_mbuf *m = receive(1500);
+
+		rte_pktmbuf_adj(m, 4); /* as after a tag was taken off */
+		assert_int_equal(netfront_pmd_tx(&tx, &m, 1), 1);
+		assert_true(answer_all());
+		assert_memory_equal(received, frame + 4, 1496);
+		net_pair_check_loans(&queue.ring);
+	}
+	assert_null(queue.ring.broken);
+	assert_int_equal(queue.ring.count->tx_resent, 3000);
+	assert_int_equal(rte_mempool_in_use_count(pool), 0);
+}
+
+/* Until it is answered its page belongs to the back end: it is not posted, and when none is spare frames are copied. */
+static void a_page_that_was_sent_on_comes_back_with_the_answer(void **state)
+{
+	struct rte_mbuf *m;
+
+	for (unsigned i = 0; i < NETFRONT_SLOTS; i++) {
+		m = receive(1500);
+		assert_true(is_lent(m));
+		assert_int_equal(netfront_pmd_tx(&tx, &m, 1), 1);
+	}
+	m = receive(1500);
+	assert_false(is_lent(m));
+	assert_int_equal(netfront_pmd_tx(&tx, &m, 1), 0);
+	rte_pktmbuf_free(m);
+	answer_all();
+	assert_int_equal(netfront_pmd_tx(&tx, NULL, 0), 0);
+	m = receive(1500);
+	assert_true(is_lent(m));
+	rte_pktmbuf_free(m);
+}
+
+/* Somebody else has the page as well, or wants the packet changed on its way. */
+static void a_frame_that_is_not_the_senders_alone_is_copied(void **state)
+{
+	struct rte_mbuf *m = receive(1500), *clone = rte_pktmbuf_clone(m, pool);
+
+	assert_int_equal(netfront_pmd_tx(&tx, &clone, 1), 1);
+	assert_false(answer_all());
+	rte_pktmbuf_refcnt_update(m, 1);
+	assert_int_equal(netfront_pmd_tx(&tx, &m, 1), 1);
+	assert_false(answer_all());
+	assert_memory_equal(rte_pktmbuf_mtod(m, void *), frame, 1500);
+	assert_int_equal(rte_pktmbuf_chain(m, packet(100, 100)), 0);
+	assert_int_equal(netfront_pmd_tx(&tx, &m, 1), 1);
+	assert_false(answer_all());
+	assert_int_equal(queue.ring.count->tx_packets, 3);
+	assert_int_equal(queue.ring.count->tx_resent, 0);
+}
+
+/* ---- turnstiles ---------------------------------------------------------------------------------------------------------- */
 
 static void *poll_both(void *arg)
 {
@@ -242,6 +425,7 @@ static void nobody_is_inside_a_closed_turnstile(void **state)
 }
 
 #define WITH_A_PAIR(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define WITH_LOANS(test) cmocka_unit_test_setup_teardown(test, begin_lending, end)
 
 int main(void)
 {
@@ -253,6 +437,12 @@ int main(void)
 		WITH_A_PAIR(without_buffers_frames_are_lost_and_counted),
 		WITH_A_PAIR(received_offloads_become_mbuf_flags),
 		WITH_A_PAIR(prepared_packets_hold_the_pseudo_headers_sum),
+		WITH_LOANS(long_frames_stay_in_their_pages_and_others_are_copied),
+		WITH_LOANS(without_a_spare_page_frames_are_copied),
+		WITH_LOANS(any_thread_may_free_what_was_received),
+		WITH_LOANS(a_received_frame_is_sent_on_in_its_page),
+		WITH_LOANS(a_page_that_was_sent_on_comes_back_with_the_answer),
+		WITH_LOANS(a_frame_that_is_not_the_senders_alone_is_copied),
 		WITH_A_PAIR(nobody_is_inside_a_closed_turnstile),
 	};
 
