@@ -220,7 +220,7 @@ static inline void get_offloads(const struct rte_mbuf *m, struct netfront_meta *
 	}
 }
 
-/* The page that the packet lies in, whole, if it is one of this queue's, and nobody else's. NULL: it is not, or something is asked for. */
+/* The loan of the page that the packet lies in, whole and alone. NULL: that is none of this queue's, or something is asked for. */
 static inline struct netfront_loan *loan_of(struct netfront_ring *r, const struct rte_mbuf *m)
 {
 	if (likely(!(m->ol_flags & RTE_MBUF_F_EXTERNAL)) || !r->loans || m->nb_segs != 1 || m->data_len < NETFRONT_MIN_FRAME ||

@@ -206,7 +206,7 @@ static void leave_guest(struct netfront_port *p)
 	unsigned lent = net_guest_put(p->guest);
 
 	if (lent)
-		LOG(WARNING, "vif %u: %u received frames are not freed yet, so their memory and the domain last as long as this program\n",
+		LOG(WARNING, "vif %u: %u received frames are not freed yet: the domain and its memory last as long as this program\n",
 		    p->devid, lent);
 }
 

@@ -5,9 +5,9 @@
  *      tx: copy, put, push  --->   requests    --->   reads the page, answers
  *      rx: post pages       --->   requests    --->   fills a page, answers in the same slot
  *
- * The k-th rx request sits in slot k modulo the number of slots, and the back end must answer it there. So one comparison proves that
- * an id is in range, outstanding, and answered once. Which page is behind a slot changes when one is lent. An entry of extra info has no id; its page was
- * not written and goes back with the frame's.
+ * The k-th rx request sits in slot k modulo the number of slots, and the back end must answer it there. So one comparison proves
+ * that an id is in range, outstanding, and answered once. Which page is behind a slot changes when one is lent. An entry of extra
+ * info has no id; its page was not written and goes back with the frame's.
  *
  * Owns     struct netfront_ring.
  * Trusts   no response; rx pages are read once, by the copy to the caller.
@@ -325,7 +325,11 @@ bool netfront_ring_put_loan(struct netfront_ring *r, struct netfront_loan *loan,
 	r->tx_loan[id] = loan;
 	r->nr_tx_loans++;
 	netif_txr_front_put(&r->tx, &(struct netif_tx_request){
-					    .gref = r->rx_refs[loan->page], .offset = (uint16_t)offset, .id = id, .size = (uint16_t)bytes});
+					    .gref = r->rx_refs[loan->page],
+					    .offset = (uint16_t)offset,
+					    .id = id,
+					    .size = (uint16_t)bytes,
+				    });
 	r->count->tx_packets++;
 	r->count->tx_resent++;
 	r->count->tx_bytes += bytes;

@@ -7,8 +7,8 @@
  *
  * Every page is shared once for the life of the connection: tx pages read-only to the back end, rx pages writable, and
  * therefore copied out before anybody looks at them, unless the caller wishes otherwise (netfront_loan.h). Nothing else of the
- * guest's memory is ever within the back end's reach, which is also all that "trusted=0" asks for. The ring knows no hypervisor: whoever connects hands over memory
- * and refs, and sends the event when told to wake.
+ * guest's memory is ever within the back end's reach, which is also all that "trusted=0" asks for. The ring knows no hypervisor:
+ * whoever connects hands over memory and refs, and sends the event when told to wake.
  *
  * Bursts (netfront_ring_tx, netfront_ring_rx) are made of single steps, which a caller with buffers of its own shape
  * uses itself: put .. push; next, copy, done .. post.
@@ -166,8 +166,8 @@ struct netfront_ring {
 };
 
 /*
- * What a connection stands on; all of it stays the caller's, pages zeroed, netfront_ring_tx_pages and nr_slots of them; with loans, theirs
- * are the rx pages.
+ * What a connection stands on; all of it stays the caller's, pages zeroed, netfront_ring_tx_pages and nr_slots of them; with
+ * loans, rx_pages and rx_refs are theirs, and so many.
  */
 struct netfront_ring_memory {
 	void *tx_ring; /* one page */

@@ -41,13 +41,26 @@ start_tap 2
 echoes() {
 	in_ns 2 ping -c 1 -W 1 10.9.0.99 >/dev/null 2>&1
 }
-for queues in 1 2; do
+listed() { sluice network-list -s "$1" | awk -v name="vif.$(sluice domid "$1").0.$2" '$1 == name { print $2 }'; }
+for device in 1,zero-copy=no 2,zero-copy=yes; do
+	queues=${device%,*}
 	create_tap 1
-	testpmd_start "net_netfront0,attach=g1,run_dir=$system_run_dir" --rxq=$queues --txq=$queues --forward-mode=icmpecho
+	testpmd_start "net_netfront0,attach=g1,run_dir=$system_run_dir,${device#*,}" --rxq=$queues --txq=$queues --forward-mode=icmpecho
 	tell start
 	system_until 10 echoes || fail "testpmd answers a ping"
-	in_ns 2 ping -q -A -c 500 -s 1400 10.9.0.99 | grep -q ' 500 received' || fail "testpmd answers 500 pings"
-	holds "testpmd as a guest answers 500 pings of 1400 bytes ($queues queues)"
+	in_ns 2 ping -A -c 500 -s 1400 -p a55a0ff0 10.9.0.99 >"$system_dir/pings"
+	grep -q ' 500 received' "$system_dir/pings" || fail "testpmd answers 500 pings"
+	grep -q 'wrong data' "$system_dir/pings" && fail "answers hold what was sent"
+	lent=0 resent=0
+	for ((i = 0; i < queues; i++)); do
+		lent=$((lent + $(listed g1 front.queue.$i.rx_lent)))
+		resent=$((resent + $(listed g1 front.queue.$i.tx_resent)))
+	done
+	case $device in
+	*yes) [ "$lent" -ge 500 ] && [ "$resent" = "$lent" ] || fail "$lent frames stayed in their pages, $resent went back so" ;;
+	*no) [ "$lent$resent" = 00 ] || fail "$lent frames stayed in their pages without zero-copy=yes" ;;
+	esac
+	holds "testpmd as a guest answers 500 pings of 1400 bytes ($queues queues), $resent of them from the page they came in"
 	testpmd_end
 	system_until 10 is_gone g1 || fail "the guest ends with testpmd"
 done
@@ -66,7 +79,6 @@ holds "testpmd sent $sent packets of three pieces"
 : >"$system_dir/log/testpmd.log"
 tell "show port xstats 0"
 system_until 10 testpmd_says 'queue.0.tx_ns.max' || fail "extended statistics"
-listed() { sluice network-list -s "$1" | awk -v name="vif.$(sluice domid "$1").0.$2" '$1 == name { print $2 }'; }
 xstat() { awk -v name="queue.0.$1:" '$1 == name { print $2 }' "$system_dir/log/testpmd.log"; }
 for counter in tx_packets tx_bytes tx_batch.count tx_batch.p50 notify_sent; do
 	[ -n "$(xstat $counter)" ] && [ "$(xstat $counter)" = "$(listed g1 front.queue.0.$counter)" ] ||
@@ -137,6 +149,7 @@ refused_vdev "no sluiced answers in /nowhere" "net_netfront0,attach=g1,run_dir=/
 refused_vdev "cannot be understood" "net_netfront0,colour=red"
 refused_vdev "vif=x is not a number" "net_netfront0,attach=g1,vif=x"
 refused_vdev "attach= is empty or too long" "net_netfront0,attach="
+refused_vdev "zero-copy=maybe is neither yes nor no" "net_netfront0,attach=g1,zero-copy=maybe"
 create_tap 1
 refused_vdev "vif 7 does not exist" "net_netfront0,attach=g1,vif=7,run_dir=$system_run_dir"
 system_until 10 is_gone g1 || fail "guest 1 is gone"
