@@ -13,6 +13,7 @@ static const struct counters_field fields[] = {
 	COUNT(flushes),
 	COUNT(barriers),
 	COUNT(discards),
+	COUNT(secure_discards),
 	COUNT(read_sectors),
 	COUNT(write_sectors),
 	COUNT(discard_sectors),

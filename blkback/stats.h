@@ -10,7 +10,7 @@
 #include "hv/counters.h"
 
 struct stats {
-	uint64_t reads, writes, flushes, barriers, discards; /* finished well */
+	uint64_t reads, writes, flushes, barriers, discards, secure_discards; /* finished well; a secure one counts in both */
 	uint64_t read_sectors, write_sectors, discard_sectors;
 	uint64_t indirect; /* of the reads and writes: those with segments in pages of their own */
 	uint64_t merged;   /* requests that went with the one before them, in one I/O */

@@ -23,6 +23,7 @@ static void count_well(struct stats *s, const struct request *ask)
 		break;
 	case BLKIF_OP_DISCARD:
 		stats_add(&s->discards, 1);
+		stats_add(&s->secure_discards, ask->is_secure);
 		stats_add(&s->discard_sectors, ask->nr_sectors);
 		break;
 	default:

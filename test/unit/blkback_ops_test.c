@@ -175,10 +175,11 @@ static void a_discard_names_its_range_and_kind(void **state)
 	struct rig r;
 
 	rig_start(&r, 1, false);
-	for (unsigned secure = 0; secure < 2; secure++) {
+	for (unsigned i = 0; i < 3; i++) { /* a plain one, a secure one that fails, and one that does not */
+		bool is_secure = i > 0, fails = i == 1;
 		struct blkif_request_discard discard = {.operation = BLKIF_OP_DISCARD,
-							.flag = secure ? BLKIF_DISCARD_SECURE : 0,
-							.id = secure,
+							.flag = is_secure ? BLKIF_DISCARD_SECURE : 0,
+							.id = i,
 							.sector_number = 24,
 							.nr_sectors = RIG_SECTORS - 24};
 		struct blkif_request req;
@@ -187,14 +188,15 @@ static void a_discard_names_its_range_and_kind(void **state)
 		memcpy(&req, &discard, sizeof(discard));
 		blk_box_put(&r.box, &req);
 		assert_int_equal(rig_take(&r), 1);
-		assert_int_equal(r.hold.held[0]->op, secure ? DISK_SECURE_DISCARD : DISK_DISCARD);
+		assert_int_equal(r.hold.held[0]->op, is_secure ? DISK_SECURE_DISCARD : DISK_DISCARD);
 		assert_int_equal(r.hold.held[0]->offset_bytes, 24 * 512);
 		assert_int_equal(r.hold.held[0]->left_bytes, (RIG_SECTORS - 24) * 512);
 		assert_int_equal(r.hold.held[0]->nr_iov, 0);
-		rig_finish_io(&r, 0, secure ? -EIO : 0);
-		rig_expect(&r, secure, BLKIF_OP_DISCARD, secure ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
+		rig_finish_io(&r, 0, fails ? -EIO : 0);
+		rig_expect(&r, i, BLKIF_OP_DISCARD, fails ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
 	}
-	assert_int_equal(r.box.stats.discards, 1);
+	assert_int_equal(r.box.stats.discards, 2);
+	assert_int_equal(r.box.stats.secure_discards, 1);
 	assert_int_equal(r.box.stats.discard_errors, 1);
 	rig_stop(&r);
 }
