@@ -61,6 +61,7 @@ int guest_net_send(struct guest *g, int argc, char **argv);
 int guest_net_receive(struct guest *g, int argc, char **argv);
 int guest_net_echo(struct guest *g, int argc, char **argv);
 int guest_net_ping(struct guest *g, int argc, char **argv);
+int guest_net_multicast(struct guest *g, int argc, char **argv);
 int guest_tap(struct guest *g, int argc, char **argv);
 int guest_blk_bench(struct guest *g, int argc, char **argv);
 int guest_blk_verify(struct guest *g, int argc, char **argv);

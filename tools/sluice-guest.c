@@ -32,6 +32,7 @@ static const struct command {
 	{"net-receive", "VIF SECONDS [--busy-poll US]", 2, 4, guest_net_receive},
 	{"net-echo", "VIF SECONDS [--busy-poll US]", 2, 4, guest_net_echo},
 	{"net-ping", "VIF COUNT TARGET-MAC [--busy-poll US]", 3, 5, guest_net_ping},
+	{"net-multicast", "VIF GROUP-MAC SECONDS", 3, 3, guest_net_multicast},
 	{"tap",
 	 "VIF [--address A/N].. [--gateway A] [--mtu N] [--queues N] [--slots N] [--name NAME] [--busy-poll US] [--no-offload] [--hash] "
 	 "[-- COMMAND ..]",
