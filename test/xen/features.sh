@@ -1,7 +1,5 @@
 #!/bin/bash
-# test/xen/features.sh LOGS CASE... - tables of what Linux's drivers and ours agreed on and used, of what those of the cases that ran
-# said in LOGS: back_features, back_net_features (Linux's front ends over our back ends), front_features, front_tap (ours over Linux's
-# back ends).
+# test/xen/features.sh LOGS CASE... - tables of what Linux's drivers and ours agreed on and used, of what the cases that ran said in LOGS.
 #
 # "used": agreed on, used, and what came of it was right; "-": the case did not get that far, or tries it with --full only; "Linux has
 # none": there is no peer to try it with.
@@ -10,23 +8,30 @@ logs=$1
 shift
 ran=" $* "
 
-# cell CASE NAME LACKING: LACKING: Linux's side does not have it.
-cell() {
-	if [ "$3" = yes ]; then
-		echo "Linux has none"
-	elif [[ $ran != *" $1 "* ]]; then
-		echo "(not run)"
-	elif grep -q "^ok: feature $2: " "$logs/$1.log" 2>/dev/null; then
-		echo used
-	else
-		echo -
-	fi
+# those_that_ran CASES: of them, a line each.
+those_that_ran() {
+	local name
+	for name in $1; do
+		[[ $ran != *" $name "* ]] || echo "$name"
+	done
 }
 
-# table BACK_CASE FRONT_CASE TITLE TITLE: names come in lines; "!f" behind one: Linux's front end does not have it, "!b": its back end.
+# cell CASES NAME LACKING: LACKING: Linux's side does not have it.
+cell() {
+	local name result="(not run)"
+	for name in $(those_that_ran "$1"); do
+		[ "$result" = used ] || result=-
+		grep -q "^ok: feature $2: " "$logs/$name.log" 2>/dev/null && result=used
+	done
+	[ "$3" != yes ] || result="Linux has none"
+	echo "$result"
+}
+
+# table CASES CASES TITLE TITLE: of the two columns, which cases say so, and what is above. Names of features come in lines; "!f" behind
+# one: Linux's front end does not have it, "!b": its back end.
 table() {
 	local name lacks
-	[[ $ran == *" $1 "* || $ran == *" $2 "* ]] || return 0
+	[ -n "$(those_that_ran "$1 $2")" ] || return 0
 	printf '\n%-26s %-32s %s\n' feature "$3" "$4"
 	while IFS='!' read -r name lacks; do
 		printf '%-26s %-32s %s\n' "$name" "$(cell "$1" "$name" "$([[ $lacks == *f* ]] && echo yes)")" \
@@ -48,11 +53,14 @@ table back_features front_features "xen-blkfront, sluice-blkback" "our front end
 	flush
 	barrier
 	discard
+	discard granularity
+	secure discard
+	32-bit ring layout
 	resize
 	4096-byte sectors
 	fewer offers
 NAMES
-table back_net_features front_tap "xen-netfront, sluice-netback" "our front end, xen-netback" <<-'NAMES'
+table back_net_features "front_tap front_net" "xen-netfront, sluice-netback" "our front end, xen-netback" <<-'NAMES'
 	several queues
 	split event channels
 	scatter-gather

@@ -13,8 +13,8 @@ images_why=''
 images_source=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 # Programs of the host that Domain-0 runs, with their libraries; busybox's own of the same name give way to them.
-images_domain0_tools=(bash ip bridge tcpdump flock stat logger readlink cmp e2fsck timeout setpriv unshare losetup)
-images_guest_tools=(mke2fs e2fsck)
+images_domain0_tools=(bash ip bridge tcpdump flock stat logger readlink cmp e2fsck timeout setpriv unshare losetup ethtool)
+images_guest_tools=(mke2fs e2fsck blkdiscard ethtool)
 images_domain0_modules=(xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-blkback xen-netback bridge loop brd tun af_packet)
 images_guest_modules=(xen-netfront xen-blkfront xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs crc32c_generic ext4 af_packet tun)
 images_xen_tools=(xl xenstored xen-init-dom0 xenconsoled xenconsole libxl-save-helper lsevtchn xenstore-control)

@@ -224,7 +224,7 @@ if [ ${#chosen[@]} -eq 0 ]; then
 	done
 fi
 
-for tool in qemu-system-x86_64 cpio modprobe dpkg-deb apt-get ldd python3; do
+for tool in qemu-system-x86_64 cpio modprobe dpkg-deb apt-get ldd python3 tcpdump ethtool; do
 	command -v $tool >/dev/null || skip "$tool is not installed: run ./dev deps"
 done
 passed=0 failed=0 skipped=0 start=$SECONDS

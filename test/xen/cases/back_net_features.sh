@@ -2,7 +2,7 @@
 # boot: pvh
 # limit: 300
 backends sluice large
-guest nets pv 2 30 "$(vif_of 30)" ""
+guest nets pv 2 30 "$(vif_of 30)" "" xen-netfront
 id=$(guest_domid nets)
 vif=vif$id.0
 counter() { program_counter sluice-netback "$vif.$1"; }
@@ -101,5 +101,38 @@ capture=$!
 until_true 20 eval "ping -q -c 1 -W 1 10.9.0.30 >/dev/null; ! kill -0 $capture 2>/dev/null"
 wait $capture || fail "sluice capture fails: $(cat "$RIG_KEEP/capture.log")"
 same "sluice capture has the pings" 6 "$(tcpdump -Z root -nn -r "$RIG_KEEP/vif.pcapng" 2>/dev/null | grep -c 'ICMP echo')"
+
+# A vif of whose features the toolstack says that they are not there, and a TAP that takes none. Over IPv6: there is no word by which
+# a back end could ask Linux's front end for whole checksums of IPv4.
+plain_vif() {
+	local key
+	in_guest nets 'echo 0 >/sys/bus/xen/drivers_autoprobe'
+	xl network-attach nets $(vif_of 31 | tr , ' ') || fail "xl network-attach fails"
+	for key in sg gso-tcpv4 gso-tcpv6 ipv6-csum-offload split-event-channels; do
+		xenstore-write "$(back_path nets vif 1)/feature-$key" 0
+	done
+	in_guest nets 'echo vif-1 >/sys/bus/xen/drivers/vif/bind; n=0; while [ ! -e /sys/class/net/eth1 ] && [ $n -lt 200 ]; do usleep 50000; n=$((n + 1)); done
+echo 0 >/proc/sys/net/ipv6/conf/eth1/accept_dad; ip addr add fd0a::2/64 dev eth1 && ip link set eth1 up'
+	same "the guest's device has no offload for IPv6" 3 "$(ask nets 10 "ethtool -k eth1 |
+		grep -cE '^[[:space:]]*(tx-checksum-ipv6|scatter-gather|tcp-segmentation-offload): off'")"
+	ip addr add fd0a::1/64 dev tap0 nodad
+	ethtool -K tap0 tx off
+	expect "a vif without features is connected" until_true 20 device_connected nets vif 1
+	until_true 20 ping -6 -q -c 1 -W 1 fd0a::2 >/dev/null || fail "no answer over it"
+}
+
+no_offloads() {
+	local vif=vif$id.1 bridge_address=fd0a::1
+	plain_vif
+	[ -z "$(xenstore-read "/local/domain/$id/device/vif/1/queue-0/event-channel-tx" 2>/dev/null)" ] || fail "event channels are split"
+	capture_start tap0
+	check_tcp nets fd0a::2 1
+	capture_is_clean "every checksum was whole"
+	! grep -qE 'length ([2-9][0-9]{3}|[0-9]{5})' "$RIG_KEEP/capture.txt" || fail "a large frame crossed the TAP"
+	same "none from the guest had several slots, was large or without checksum" "$(counter tx_packets) 0 0" \
+		"$(counter tx_slots) $(counter tx_gso) $(counter tx_csum_blank)"
+	feature "no offloads" "$(counter tx_packets) frames from the guest, each whole in one slot"
+}
+[ "$RIG_FULL" != yes ] || no_offloads
 guest_destroy nets
 expect_nothing_left "$id" "when it is destroyed"

@@ -27,10 +27,15 @@ for order in 0 1 2 3 4; do
 	agrees "ring order $order" "blk-verify xvda 1 --depth 16 --bytes 4096 --ring-order $order" \
 		"blk_ring_pages $((1 << order))" "blk_errors 0"
 done
+dmesg -c >/dev/null
+agrees "32-bit ring layout" "blk-verify xvda 4 --x86-32 --bytes 262144 --depth 2" "blk_x86_32 1" "blk_segments 256" "blk_errors 0"
+dmesg | grep -m 1 'xen-blkback: .*(x86_32-abi)' || fail "Linux's back end reads another layout: $(dmesg | grep blkback)"
 agrees "several queues" "blk-verify xvda 4 --queues 2" "blk_queues 2" "blk_errors 0"
 agrees "4096-byte sectors" "blk-verify xvdb 2" "blk_sector_size 4096" "blk_errors 0"
 agrees "flush" "blk-order xvda flush" "done"
 agrees "barrier" "blk-order xvda barrier" "done"
+agrees "discard granularity" "blk-info xvda" "blk_discard 1" \
+	"blk_discard_granularity $(xenstore-read "$(back_path front vbd 51712)/discard-granularity")"
 agrees "discard" "blk-order xvda discard 0 2048" "done"
 in_guest front 'sluice-guest --hv xen blk-size xvda 40960 30 >/tmp/size 2>&1 </dev/null &
 n=0; while ! grep -q ready /tmp/size && [ $n -lt 200 ]; do usleep 50000; n=$((n + 1)); done'

@@ -5,7 +5,7 @@ backends sluice bridged
 guest_destroy pv1
 image c.img 4 >/dev/null
 image d.img 4 >/dev/null
-guest many pv 2 4 "$(vif_of 4) $(vif_of 20)" "$(disk_of xvda "$(image a.img 8)") $(disk_of xvdb /images/c.img ro) $(disk_of xvdc /images/d.img)"
+guest many pv 1 4 "$(vif_of 4) $(vif_of 20)" "$(disk_of xvda "$(image a.img 8)") $(disk_of xvdb /images/c.img ro) $(disk_of xvdc /images/d.img)"
 same "the second disk is read" "$(md5_of /images/c.img)" "$(ask many 30 'md5sum </dev/xvdb | cut -d" " -f1')"
 same "the third disk is read" "$(md5_of /images/d.img)" "$(ask many 30 'md5sum </dev/xvdc | cut -d" " -f1')"
 in_guest many 'dd if=/dev/urandom of=/tmp/w bs=64k count=16 2>/dev/null; ! dd if=/tmp/w of=/dev/xvdb bs=64k conv=fsync 2>/dev/null'
