@@ -36,10 +36,12 @@ guest_runs() { xl domid "$1" >/dev/null 2>&1; }
 guest_log() { echo "/var/log/xen/console/guest-$1.log"; }
 
 # guest NAME pv|pvh VCPUS NUMBER VIFS DISKS [MODULES]: it runs afterwards and answers. VIFS, DISKS: xl's words, separated by blanks.
-# NUMBER: of its address.
+# NUMBER: of its address. Of a PVH guest's vcpus init starts all but the first; a PV kernel would forget those that do not start with it.
 guest() {
 	local name=$1 type=$2 vcpus=$3 number=$4 vifs=$5 disks=$6 modules=${7:-}
-	local made="$*"
+	local made="$*" words="console=hvc0 quiet panic=1 sluice.address=${number:+10.9.0.$number}"
+	[ -z "$modules" ] || words+=" sluice.modules=$modules"
+	[ "$type" != pvh ] || words+=" maxcpus=1"
 	if [ "$(cat "$RIG_KEEP/guest.$name" 2>/dev/null)" = "$made" ] && guest_runs "$name" && ask "$name" 10 true; then
 		return
 	fi
@@ -50,7 +52,7 @@ guest() {
 		type = "$type"
 		kernel = "/rig/vmlinux"
 		ramdisk = "/rig/guest.cpio"
-		extra = "console=hvc0 quiet panic=1 sluice.address=${number:+10.9.0.$number} ${modules:+sluice.modules=$modules}"
+		extra = "$words"
 		memory = $guest_memory
 		vcpus = $vcpus
 		vif = [$(quoted "$vifs")]
