@@ -163,20 +163,20 @@ tap_figure() { awk -v name="$2" '$1 == name { print $2 }' "$system_dir/log/tap$1
 # ---- captures and mirrors in the background
 
 # begins NAME ARGUMENT...: a capture or a mirror in the background; it looks on when this returns.
-declare -A jobs
+declare -A capture_job
 begins() {
 	local name=$1
 	shift
 	"${cli[@]}" --run-dir "$system_run_dir" "$@" </dev/null 2>"$system_dir/$name.said" &
-	jobs[$name]=$!
+	capture_job[$name]=$!
 }
 looks_on() {
 	[ "$(grep -cE ": a (capture|mirror) begins" "$system_dir/log/sluice-netback.log")" -ge "$1" ]
 }
 # ends NAME WORDS: it ends when asked, well, and says WORDS.
 ends() {
-	kill -INT "${jobs[$1]}"
-	wait "${jobs[$1]}" || fail "$1 ends well: $(cat "$system_dir/$1.said")"
+	kill -INT "${capture_job[$1]}"
+	wait "${capture_job[$1]}" || fail "$1 ends well: $(cat "$system_dir/$1.said")"
 	grep -qF -- "$2" "$system_dir/$1.said" || fail "$1 should say '$2', not: $(cat "$system_dir/$1.said")"
 	holds "$1: $(cat "$system_dir/$1.said")"
 }

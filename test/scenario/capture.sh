@@ -80,8 +80,8 @@ system_until 60 is_gone receiver || fail "the receiver got all frames"
 
 # The vif is gone, and with it its captures: all but those that had enough have said so.
 for name in all filtered short sent first other-queue mirror; do
-	system_gone "${jobs[$name]}" 10 || fail "the capture '$name' outlives its vif"
-	wait "${jobs[$name]}" || fail "$name ends well: $(cat "$system_dir/$name.said")"
+	system_gone "${capture_job[$name]}" 10 || fail "the capture '$name' outlives its vif"
+	wait "${capture_job[$name]}" || fail "$name ends well: $(cat "$system_dir/$name.said")"
 	holds "$name: $(cat "$system_dir/$name.said")"
 done
 wait $piped || fail "tcpdump reads what it is given"
@@ -111,7 +111,7 @@ ends quiet "0 packets captured"
 sluice destroy receiver || fail "destroy"
 expect_nothing_left "after the guests"
 system_stop sluice-netback || fail "sluice-netback ends well"
-system_gone "${jobs[left]}" 10 || fail "a capture outlives the back end"
+system_gone "${capture_job[left]}" 10 || fail "a capture outlives the back end"
 [ ! -e "$system_run_dir/netback" ] || fail "the socket stays behind"
 [ "$(counted "$system_dir/mirror.pcap")" -eq $((frames + some)) ] || fail "the mirror's port got $some packets beyond the $frames"
 holds "a mirror sends copies to its port"
