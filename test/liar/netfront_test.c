@@ -140,10 +140,10 @@ static void frames_of_all_sizes_come_back(void **state)
 /* Its one frame stays with the program when the connection is over. */
 static void a_page_that_is_lent_outlives_its_connection(void **state)
 {
-	struct netfront_lending lending = {NULL};
+	struct netfront_lending lending = {0};
 	const struct netfront_options opt = {.lending = &lending};
 	struct netfront_packet out = {.data = sent, .len = 1500};
-	struct netfront_simple f = {NULL};
+	struct netfront_simple f = {0};
 	struct netfront_ring *r;
 	struct netfront_loan *loan;
 	struct netfront *nf;
@@ -172,7 +172,7 @@ static void a_page_that_is_lent_outlives_its_connection(void **state)
 
 static void nothing_is_lent_where_the_back_end_is_not_trusted(void **state)
 {
-	struct netfront_lending lending = {NULL};
+	struct netfront_lending lending = {0};
 	const struct netfront_options opt = {.lending = &lending};
 	struct netfront *nf;
 
@@ -190,7 +190,7 @@ static void nothing_is_lent_where_the_back_end_is_not_trusted(void **state)
 /* Rings, tx pages and one rx page for each slot fit the guest's memory, two do not. */
 static void without_pages_for_loans_there_are_none(void **state)
 {
-	struct netfront_lending lending = {NULL};
+	struct netfront_lending lending = {0};
 	const struct netfront_options opt = {.lending = &lending};
 	struct netfront *nf;
 	void *pages[64];
