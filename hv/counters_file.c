@@ -42,7 +42,7 @@ int counters_file_create(struct counters_file *f, const char *dir, const char *n
 
 	*f = (struct counters_file){.layout = layout, .max_queues = max_queues};
 	f->before = read_before(f, dir, name, bytes);
-	err = run_file_create(&f->file, dir, name, bytes);
+	err = run_file_create_held(&f->file, dir, name, bytes);
 	if (err) {
 		counters_file_drop(f);
 		return err;

@@ -23,7 +23,7 @@ struct counters_file {
 	void *before; /* as many, of the back end before; NULL: none, or it does not matter any more */
 };
 
-/* -ENOMEM. The layout stays the caller's. */
+/* The file is held (run_file_create_held). -ENOMEM. The layout stays the caller's. */
 int counters_file_create(struct counters_file *f, const char *dir, const char *name, const struct counters_layout *layout,
 			 unsigned max_queues);
 void counters_file_go_on(struct counters_file *f);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -45,23 +46,55 @@ static int create_file(const char *path, size_t bytes)
 	return fd;
 }
 
-int run_file_create(struct run_file *f, const char *dir, const char *name, size_t bytes)
+/* One who sweeps may find it before it is held: then it has gone, and is made anew. */
+static int create_held(const char *path, size_t bytes)
+{
+	struct stat st;
+	int fd, err;
+
+	do {
+		fd = create_file(path, bytes);
+		if (fd < 0)
+			return fd;
+		err = flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0 ? -errno : 0;
+		if (!err && st.st_nlink)
+			return fd;
+		close(fd);
+	} while (!err);
+	unlink(path);
+	return err;
+}
+
+static int create(struct run_file *f, const char *dir, const char *name, size_t bytes, bool is_held)
 {
 	int fd = -ENAMETOOLONG, err;
 
 	*f = (struct run_file){0};
 	if ((size_t)snprintf(f->path, sizeof(f->path), "%s/%s", dir, name) < sizeof(f->path)) {
 		mkdir(dir, 0755); /* it is there, or what follows says why not */
-		fd = create_file(f->path, bytes);
+		fd = is_held ? create_held(f->path, bytes) : create_file(f->path, bytes);
 	}
 	if (fd < 0) {
 		log_warn("%s/%s cannot be written (%s): what is kept there does not outlive this process", dir, name, strerror(-fd));
 		f->path[0] = 0;
 	}
 	err = map_file(f, fd, bytes);
-	if (fd >= 0)
+	f->is_held = is_held && fd >= 0 && !err;
+	if (f->is_held)
+		f->held_fd = fd;
+	else if (fd >= 0)
 		close(fd);
 	return err;
+}
+
+int run_file_create(struct run_file *f, const char *dir, const char *name, size_t bytes)
+{
+	return create(f, dir, name, bytes, false);
+}
+
+int run_file_create_held(struct run_file *f, const char *dir, const char *name, size_t bytes)
+{
+	return create(f, dir, name, bytes, true);
 }
 
 int run_file_open(struct run_file *f, const char *dir, const char *name, size_t bytes)
@@ -114,11 +147,41 @@ void run_file_sweep(const char *dir, const char *type, bool (*is_wanted)(void *a
 		closedir(d);
 }
 
+/* What is held by nobody is nobody's. */
+static void remove_unheld(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		unlinkat(dir, name, 0);
+	close(fd);
+}
+
+void run_file_sweep_left(const char *dir, const char *begin)
+{
+	static const char suffix[] = ".stats";
+	DIR *d = opendir(dir);
+	const struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		size_t len = strlen(e->d_name);
+
+		if (!strncmp(e->d_name, begin, strlen(begin)) && len >= sizeof(suffix) && !strcmp(e->d_name + len + 1 - sizeof(suffix), suffix))
+			remove_unheld(dirfd(d), e->d_name);
+	}
+	if (d)
+		closedir(d);
+}
+
 void run_file_close(struct run_file *f, bool removes)
 {
 	if (f->memory)
 		munmap(f->memory, f->bytes);
 	if (f->memory && f->path[0] && removes)
 		unlink(f->path);
+	if (f->is_held)
+		close(f->held_fd);
 	*f = (struct run_file){0};
 }

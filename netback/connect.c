@@ -79,7 +79,7 @@ static int connect_offer(struct handshake *h)
 
 	d->handshake = h;
 	err = bridge_check(h, d);
-	err = err ? err : vif_keys_offer(h, d->nb->opt.max_queues);
+	err = err ? err : vif_keys_offer(h, d->nb->opt.max_queues, true);
 	if (!err && !mtu_read(h))
 		mtu_tell(h, d);
 	return err;
@@ -405,8 +405,7 @@ static int set_headroom(void *arg)
 {
 	const struct headroom *h = arg;
 
-	for (unsigned i = 0; i < h->device->vif.nr_queues; i++)
-		vif_set_headroom(h->device->vif.queue[i], h->bytes);
+	vif_set_headrooms(&h->device->vif, h->bytes);
 	return 0;
 }
 

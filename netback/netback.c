@@ -329,6 +329,7 @@ static int serve_vifs(struct netback *nb, char *why)
 		log_warn("no socket for sluice capture: %s", strerror(-err));
 	on_xenbus(nb, 0); /* what is there already */
 	run_file_sweep(hv_run_dir(nb->hv), "vif", has_directory, nb);
+	run_file_sweep_left(hv_run_dir(nb->hv), "ethdev-");
 	return 0;
 }
 

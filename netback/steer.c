@@ -139,3 +139,25 @@ unsigned steer_queue(const struct steer *s, uint32_t hash, unsigned nr_queues)
 
 	return queue % nr_queues; /* what the mapping says was checked when it was set */
 }
+
+unsigned steer_queue_of(const struct steer *s, const struct rte_mbuf *m, unsigned nr_queues, struct steer_hash *hash)
+{
+	if (steer_is_on(s) && steer_hash(s, m, hash))
+		return steer_queue(s, hash->value, nr_queues);
+	hash->is_none = true;
+	return steer_flow(m, nr_queues);
+}
+
+unsigned steer_packet(const struct steer *s, struct rte_mbuf *m, unsigned nr_queues)
+{
+	struct steer_hash hash = {0};
+	unsigned queue = steer_queue_of(s, m, nr_queues, &hash);
+
+	m->ol_flags &= ~RTE_MBUF_F_RX_RSS_HASH;
+	if (hash.is_none)
+		return queue;
+	m->ol_flags |= RTE_MBUF_F_RX_RSS_HASH;
+	m->hash.fdir.lo = hash.value;
+	m->hash.fdir.hi = hash.type;
+	return queue;
+}

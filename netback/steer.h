@@ -46,5 +46,9 @@ bool steer_hash(const struct steer *s, const struct rte_mbuf *m, struct steer_ha
 unsigned steer_queue(const struct steer *s, uint32_t hash, unsigned nr_queues);
 /* The queue of a packet's flow when nobody asked for a hash. */
 unsigned steer_flow(const struct rte_mbuf *m, unsigned nr_queues);
+/* The packet's queue in either case; hash->is_none where none was asked for, or none fits. */
+unsigned steer_queue_of(const struct steer *s, const struct rte_mbuf *m, unsigned nr_queues, struct steer_hash *hash);
+/* The same, and the hash goes with the packet to the guest (RTE_MBUF_F_RX_RSS_HASH, hash.fdir); another port's is none of this one's. */
+unsigned steer_packet(const struct steer *s, struct rte_mbuf *m, unsigned nr_queues);
 
 #endif

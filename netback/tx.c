@@ -638,17 +638,14 @@ static uint16_t tx_simple_burst(struct vif_queue *q, struct rte_mbuf **pkts, uin
 	return out;
 }
 
-uint16_t vif_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
+uint16_t vif_tx_take(struct vif_queue *q, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct vif_queue *q = queue;
 	uint32_t nr_copy = 0, nr_map = 0;
 	uint16_t planned, out = 0;
 	uint64_t bytes = 0;
 
 	if (unlikely(q->fault))
 		return 0;
-	if (unlikely(vif_rx_is_waiting(q)))
-		vif_rx_retry(q);
 	tx_finish(q);
 	if (q->stage && q->tx.taken_at == q->tx.taken_end && !q->tx.is_skipping) {
 		int there = tx_available(&q->tx, RTE_MIN(n, VIF_SIMPLE_BURST));
@@ -677,6 +674,15 @@ uint16_t vif_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		tx_count(q, out, bytes);
 	tx_push(q);
 	return out;
+}
+
+uint16_t vif_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct vif_queue *q = queue;
+
+	if (unlikely(vif_rx_is_waiting(q)) && !q->fault)
+		vif_rx_retry(q);
+	return vif_tx_take(q, pkts, n);
 }
 
 bool vif_arm(struct vif_queue *q)

@@ -229,8 +229,10 @@ const char *vif_fault_text(enum vif_fault fault);
 
 /* ---- hot, in the worker ----------------------------------------------------------------------------------------- */
 
-/* Guest -> world: up to n packets, as an ethdev's receive. */
+/* Guest -> world: up to n packets, as an ethdev's receive; first of all what waits for the guest's buffers is tried again. */
 uint16_t vif_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
+/* The same without that, for whom another thread than this one may be in vif_rx_burst. */
+uint16_t vif_tx_take(struct vif_queue *q, struct rte_mbuf **pkts, uint16_t n);
 /* World -> guest: takes all n; those the guest has no room for are dropped and counted. */
 uint16_t vif_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
 /* Before sleep: true when there is more to do already. */
@@ -281,6 +283,13 @@ static inline void vif_set_headroom(struct vif_queue *q, uint16_t bytes)
 	q->headroom = bytes;
 	if (q->max_frame <= PAGE_BYTES)
 		q->max_frame = PAGE_BYTES - bytes;
+}
+
+/* Of all its queues, while nobody moves packets. */
+static inline void vif_set_headrooms(struct vif *vif, uint16_t bytes)
+{
+	for (unsigned i = 0; i < vif->nr_queues; i++)
+		vif_set_headroom(vif->queue[i], bytes);
 }
 
 static inline void vif_fail(struct vif_queue *q, enum vif_fault fault)

@@ -19,8 +19,6 @@ static const struct {
 	{"feature-rx-copy", 1},
 	{"feature-rx-flip", 0},
 	{"feature-sg", 1},
-	{"feature-gso-tcpv4", 1},
-	{"feature-gso-tcpv6", 1},
 	{"feature-ipv6-csum-offload", 1},
 	{"feature-split-event-channels", 1},
 	{"feature-ctrl-ring", 1},
@@ -29,12 +27,15 @@ static const struct {
 	{"feature-xdp-headroom", 1},
 };
 
-int vif_keys_offer(struct handshake *h, unsigned max_queues)
+int vif_keys_offer(struct handshake *h, unsigned max_queues, bool takes_large)
 {
+	static const char *const large[] = {"feature-gso-tcpv4", "feature-gso-tcpv6"};
 	int err = store_client_printf(h->store, STORE_NO_TX, h->own_path, "multi-queue-max-queues", "%u", max_queues);
 
 	for (size_t i = 0; i < RTE_DIM(offered) && !err; i++)
 		err = store_client_printf(h->store, STORE_NO_TX, h->own_path, offered[i].key, "%u", offered[i].value);
+	for (size_t i = 0; i < RTE_DIM(large) && !err; i++)
+		err = store_client_printf(h->store, STORE_NO_TX, h->own_path, large[i], "%u", takes_large);
 	return err;
 }
 

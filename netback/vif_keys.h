@@ -25,7 +25,8 @@ struct vif_wishes {
 	evtchn_port_t ctrl_port;
 };
 
-int vif_keys_offer(struct handshake *h, unsigned max_queues);
+/* takes_large: TCP packets longer than a frame, left to us to be segmented. */
+int vif_keys_offer(struct handshake *h, unsigned max_queues, bool takes_large);
 int vif_keys_read(struct handshake *h, unsigned max_queues, struct vif_wishes *wishes);
 
 /* request-multicast-control, which may change at any time. */

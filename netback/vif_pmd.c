@@ -29,7 +29,6 @@
 #include "hv/xenbus.h"
 #include "netback/ctrl.h"
 #include "netback/journal_file.h"
-#include "netback/offload.h"
 #include "netback/vif_ethdev.h"
 #include "netback/vif_keys.h"
 #include "netback/vif_pmd.h"
@@ -56,6 +55,7 @@ struct vif_pmd {
 	unsigned devid;
 	bool copies_only;
 	char stats_name[VIF_STATS_NAME_BYTES]; /* of the counters' file while no guest is served */
+	bool takes_large; /* the program asked for LRO */
 	uint16_t nr_rx, nr_tx; /* the program's queues; the guest may have as many as there are rx */
 	struct rte_mempool *ext_pool;
 	struct vif_pools pools;
@@ -64,6 +64,7 @@ struct vif_pmd {
 	struct journal_file journal; /* while connected */
 	struct ctrl ctrl;            /* its peer is NULL when there is none */
 	struct vif vif; /* its counters are there all the time, and those of all guests that come */
+	struct vif_pmd_guest to_guest; /* its queues while they are connected, as the lcores know them */
 	TAILQ_HEAD(, vif_queue) lingering;
 	struct vif_pmd_queue *rx[VIF_MAX_QUEUES], *tx[MAX_TX_QUEUES];
 };
@@ -77,15 +78,10 @@ static struct vif_pmd *port_of(const struct rte_eth_dev *dev)
 
 static int vif_offer(struct handshake *h)
 {
-	static const char *const not_offered[] = {"feature-gso-tcpv4", "feature-gso-tcpv6", "feature-multicast-control",
-						  "feature-dynamic-multicast-control", "feature-xdp-headroom"};
 	struct vif_pmd *p = h->priv;
-	int err = vif_keys_offer(h, p->nr_rx);
 
 	p->handshake = h;
-	for (unsigned i = 0; !err && i < RTE_DIM(not_offered); i++)
-		err = store_client_printf(h->store, STORE_NO_TX, h->own_path, not_offered[i], "0");
-	return err;
+	return vif_keys_offer(h, p->nr_rx, p->takes_large);
 }
 
 static void drop_queues(struct vif_pmd *p)
@@ -93,6 +89,7 @@ static void drop_queues(struct vif_pmd *p)
 	while (p->vif.nr_queues) {
 		struct vif_queue *q = p->vif.queue[--p->vif.nr_queues];
 
+		vif_detach(q);
 		if (!vif_queue_disconnect(q))
 			TAILQ_INSERT_TAIL(&p->lingering, q, lingering);
 	}
@@ -119,15 +116,12 @@ static int make_queues(struct vif_pmd *p, struct handshake *h, const struct vif_
 /* Each of the program's tx queues leads somewhere, even if the guest has fewer. */
 static void open_turnstiles(struct vif_pmd *p)
 {
-	unsigned nr = p->vif.nr_queues;
-
 	for (unsigned i = 0; i < p->nr_tx; i++) {
-		p->tx[i]->queue = p->vif.queue[i % nr];
-		p->tx[i]->lock = p->nr_tx > nr ? &p->tx[i % nr]->own_lock : NULL;
+		p->tx[i]->way = (uint16_t)(i % p->vif.nr_queues);
 		turnstile_open(&p->tx[i]->turnstile);
 	}
-	for (unsigned i = 0; i < nr; i++) {
-		p->rx[i]->queue = p->vif.queue[i];
+	for (unsigned i = 0; i < p->vif.nr_queues; i++) {
+		p->rx[i]->way = (uint16_t)i;
 		turnstile_open(&p->rx[i]->turnstile);
 	}
 }
@@ -165,14 +159,31 @@ static int make_ctrl(struct vif_pmd *p, struct handshake *h, const struct vif_wi
 		handshake_fail(h, "%s cannot be used: %s", what, strerror(-err));
 	if (err)
 		return err;
-	p->ctrl.target =
-		(struct ctrl_target){.queue = p->vif.queue, .nr_queues = p->vif.nr_queues, .pause = pause_bursts, .mover = p};
+	p->ctrl.target = (struct ctrl_target){
+		.queue = p->vif.queue,
+		.nr_queues = p->vif.nr_queues,
+		.steer = &p->to_guest.steer,
+		.pause = pause_bursts,
+		.mover = p,
+	};
 	err = ctrl_begin(&p->ctrl, journal_file_ctrl(&p->journal, wishes), wishes->features.is_resumed);
 	if (err) {
 		handshake_fail(h, "the control ring cannot be used: %s", strerror(-err));
 		ctrl_close(&p->ctrl);
 	}
 	return err;
+}
+
+/* What the lcores find behind the turnstiles. */
+static void guest_set(struct vif_pmd *p, struct mcast *mcast)
+{
+	struct vif_pmd_guest *g = &p->to_guest;
+
+	g->mcast = mcast;
+	g->steer = (struct steer){0};
+	g->nr_ways = (uint16_t)p->vif.nr_queues;
+	for (unsigned i = 0; i < p->vif.nr_queues; i++)
+		g->way[i].queue = p->vif.queue[i];
 }
 
 static void serve_ctrl(struct vif_pmd *p)
@@ -189,18 +200,16 @@ static int vif_connect(struct handshake *h)
 
 	if (err)
 		return err;
-	wishes.features.caps &= OFFLOAD_CSUM_IPV4 | OFFLOAD_CSUM_IPV6;
 	wishes.features.copies_only = p->copies_only;
 	wishes.features.is_takeover = h->is_takeover;
 	p->handshake = h;
-	wishes.features.rx_notify = false; /* the lcores that send to the guest are not those that would try again */
 	err = journal_file_begin(&p->journal, h, &wishes);
 	if (err)
 		return err;
-	wishes.features.mcast = NULL; /* a program's lcores add nothing to the list: multicast control is not offered */
 	err = make_queues(p, h, &wishes);
 	if (err)
 		goto close_journal;
+	guest_set(p, wishes.features.mcast);
 	err = make_ctrl(p, h, &wishes);
 	if (err)
 		goto drop_queues;
@@ -226,6 +235,37 @@ static void vif_disconnect(struct handshake *h)
 	drop_queues(p);
 	journal_file_close(&p->journal, false);
 	LOG(NOTICE, "%s is disconnected\n", p->vif.name);
+}
+
+struct headroom {
+	struct vif_pmd *port;
+	uint16_t bytes;
+};
+
+static int set_headroom(void *arg)
+{
+	const struct headroom *h = arg;
+
+	vif_set_headrooms(&h->port->vif, h->bytes);
+	return 0;
+}
+
+/* An XDP program comes or goes in the guest. */
+static int vif_reconfigure(struct handshake *h)
+{
+	struct headroom room = {h->priv, vif_keys_headroom(h)};
+
+	return pause_bursts(room.port, set_headroom, &room);
+}
+
+static void vif_changed(struct handshake *h, const char *key)
+{
+	struct vif_pmd *p = h->priv;
+
+	if (!strcmp(key, "request-multicast-control"))
+		store_relaxed(&p->to_guest.mcast->is_on, vif_keys_want_mcast(h));
+	else if (!strcmp(key, "xdp-headroom"))
+		vif_reconfigure(h);
 }
 
 static bool is_ours(struct xenbus *bus, struct vif_pmd *p, domid_t domid, unsigned devid)
@@ -274,7 +314,16 @@ static void vif_remove(struct xenbus *bus, void *priv)
 
 static const struct xenbus_driver vif_driver = {
 	.takes_some = true,
-	.handshake = {.type = "vif", .is_back = true, .offer = vif_offer, .connect = vif_connect, .disconnect = vif_disconnect},
+	.handshake =
+		{
+			.type = "vif",
+			.is_back = true,
+			.offer = vif_offer,
+			.connect = vif_connect,
+			.disconnect = vif_disconnect,
+			.changed = vif_changed,
+			.reconfigure = vif_reconfigure,
+		},
 	.probe = vif_probe,
 	.remove = vif_remove,
 };
@@ -291,6 +340,9 @@ static void look_after_queues(struct vif_pmd *p)
 	}
 	for (unsigned i = 0; i < p->vif.nr_queues; i++) {
 		enum vif_fault fault = load_acquire(&p->vif.queue[i]->fault); /* pairs with vif_fail's release */
+
+		if (p->vif.queue[i]->rx.nr_held) /* may be others' pages, and the program need not poll this port */
+			vif_pmd_retry(&p->to_guest.way[i]);
 
 		if (fault != VIF_FAULT_NONE) {
 			handshake_fail(p->handshake, "queue %u: %s", i, vif_fault_text(fault));
@@ -369,6 +421,18 @@ static void end_thread(struct vif_pmd *p)
 
 /* ---- the ethdev ------------------------------------------------------------------------------------------------------------- */
 
+/* As an ethdev's driver would have it: a large packet comes in pieces. */
+static bool wants_large(const struct rte_eth_dev *dev)
+{
+	uint64_t asked = ((const struct rte_eth_conf *)dev->data->dev_conf)->rxmode.offloads;
+
+	if (!(asked & RTE_ETH_RX_OFFLOAD_TCP_LRO))
+		return false;
+	if (!(asked & RTE_ETH_RX_OFFLOAD_SCATTER))
+		LOG(WARNING, "%s: LRO without SCATTER: a guest's large packets come in pieces, so none are offered\n", dev->data->name);
+	return asked & RTE_ETH_RX_OFFLOAD_SCATTER;
+}
+
 static int pmd_start(struct rte_eth_dev *dev)
 {
 	struct vif_pmd *p = port_of(dev);
@@ -379,6 +443,9 @@ static int pmd_start(struct rte_eth_dev *dev)
 		LOG(ERR, "%s: a queue is needed each way\n", dev->data->name);
 		return -EINVAL;
 	}
+	p->takes_large = wants_large(dev);
+	for (unsigned i = 0; i < p->nr_rx; i++)
+		p->rx[i]->takes_large = p->takes_large;
 	return begin_thread(p);
 }
 
@@ -408,8 +475,10 @@ static int pmd_infos(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	vif_ethdev_infos(info);
 	info->max_rx_queues = VIF_MAX_QUEUES;
 	info->max_tx_queues = MAX_TX_QUEUES;
-	info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
-	info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	info->max_lro_pkt_size = VIF_MAX_FRAME;
+	info->rx_offload_capa |= RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_LRO;
+	info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
+				 RTE_ETH_TX_OFFLOAD_TCP_TSO;
 	info->rx_desc_lim = (struct rte_eth_desc_lim){.nb_max = VIF_RING_SLOTS * 16, .nb_min = 1, .nb_align = 1};
 	info->tx_desc_lim = info->rx_desc_lim;
 	return 0;
@@ -421,7 +490,7 @@ static int pmd_stats(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 	struct vif_pmd *p = port_of(dev);
 
 	for (unsigned i = 0; i < p->nr_tx; i++)
-		stats->oerrors += p->tx[i] ? load_relaxed(&p->tx[i]->drop_gso) : 0;
+		stats->oerrors += p->tx[i] ? load_relaxed(&p->tx[i]->drop_unfit) : 0;
 	return ethdev_stats(dev, stats);
 }
 
@@ -431,7 +500,7 @@ static int pmd_stats_reset(struct rte_eth_dev *dev)
 
 	for (unsigned i = 0; i < p->nr_tx; i++)
 		if (p->tx[i])
-			p->tx[i]->drop_gso = 0;
+			p->tx[i]->drop_unfit = 0;
 	return ethdev_stats_reset(dev);
 }
 
@@ -439,8 +508,10 @@ static struct vif_pmd_queue *new_queue(struct rte_eth_dev *dev)
 {
 	struct vif_pmd_queue *q = rte_zmalloc("netback", sizeof(*q), RTE_CACHE_LINE_SIZE);
 
-	if (q)
+	if (q) {
+		q->guest = &port_of(dev)->to_guest;
 		q->port_id = dev->data->port_id;
+	}
 	return q;
 }
 
@@ -516,6 +587,9 @@ static int parse(const char *text, struct devargs *a)
 /* The file has the device's name while a guest is served, and its own else: the ethdev's numbers are those of all its guests. */
 static int open_stats(struct vif_pmd *p, const char *name)
 {
+	/* Of programs that were killed: without a guest, and with one. */
+	run_file_sweep_left(hv_run_dir(p->hv), "ethdev-");
+	run_file_sweep_left(hv_run_dir(p->hv), "vif-");
 	snprintf(p->stats_name, sizeof(p->stats_name), "ethdev-%.32s-%d.stats", name, getpid());
 	return vif_stats_create(&p->vif, hv_run_dir(p->hv), p->stats_name);
 }

@@ -79,36 +79,12 @@ uint16_t vif_port_in(void *queue, struct rte_mbuf **pkts, uint16_t n)
 										 : limited_in(part, pkts, n);
 }
 
-/* hash->is_none where none was asked for, or none fits. */
-static unsigned queue_of(const struct vif_port *p, const struct rte_mbuf *m, struct steer_hash *hash)
-{
-	if (steer_is_on(&p->steer) && steer_hash(&p->steer, m, hash))
-		return steer_queue(&p->steer, hash->value, p->nr_queues);
-	hash->is_none = true;
-	return steer_flow(m, p->nr_queues);
-}
-
 uint16_t vif_port_lane_of(const struct bridge_port *bp, struct rte_mbuf *m)
 {
 	const struct vif_port *p = ((const struct vif_part *)bp->parts[0]->queue)->port;
 	struct steer_hash hash = {0};
 
-	return p->lane[queue_of(p, m, &hash)];
-}
-
-/* The hash goes with the packet to the guest; another port's is none of this one's. */
-static unsigned queue_and_hash(const struct vif_port *p, struct rte_mbuf *m)
-{
-	struct steer_hash hash = {0};
-	unsigned queue = queue_of(p, m, &hash);
-
-	m->ol_flags &= ~RTE_MBUF_F_RX_RSS_HASH;
-	if (hash.is_none)
-		return queue;
-	m->ol_flags |= RTE_MBUF_F_RX_RSS_HASH;
-	m->hash.fdir.lo = hash.value;
-	m->hash.fdir.hi = hash.type;
-	return queue;
+	return p->lane[steer_queue_of(&p->steer, m, p->nr_queues, &hash)];
 }
 
 /* Takes out what the guest has not asked for, or has no credit for; returns how many are left. */
@@ -152,7 +128,7 @@ uint16_t vif_port_out(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		return taken;
 	}
 	for (uint16_t i = 0; i < n; i++) {
-		unsigned q = queue_and_hash(p, pkts[i]);
+		unsigned q = steer_packet(&p->steer, pkts[i], p->nr_queues);
 
 		part->out[q][part->nr_out[q]++] = pkts[i];
 	}

@@ -18,7 +18,10 @@ extern const struct counters_layout vif_stats_counts; /* without histograms */
 
 /* The file's name for this device. */
 void vif_stats_name(domid_t domid, unsigned devid, char name[VIF_STATS_NAME_BYTES]);
-/* For VIF_MAX_QUEUES queues, all zero. What an earlier back end left is kept until vif_stats_begin. -ENOMEM. */
+/*
+ * For VIF_MAX_QUEUES queues, all zero, in a file that is held: what killed programs left is known by that. What an earlier back end
+ * left is kept until vif_stats_begin. -ENOMEM.
+ */
 int vif_stats_create(struct vif *vif, const char *run_dir, const char *name);
 /*
  * Before the queues of a connection count. is_resumed: this back end goes on with the rings of the one that left the file, and with its

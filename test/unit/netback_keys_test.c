@@ -188,12 +188,16 @@ static void headroom_is_a_number_of_bytes_that_leaves_room_for_a_frame(void **st
 static void what_is_offered_stands_in_the_store(void **state)
 {
 	begin();
-	assert_int_equal(vif_keys_offer(&h, MAX_QUEUES), 0);
+	assert_int_equal(vif_keys_offer(&h, MAX_QUEUES, true), 0);
 	assert_string_equal(fake_store_get(fs, BACK "/multi-queue-max-queues"), "4");
 	assert_string_equal(fake_store_get(fs, BACK "/feature-rx-copy"), "1");
 	assert_string_equal(fake_store_get(fs, BACK "/feature-rx-flip"), "0");
 	assert_string_equal(fake_store_get(fs, BACK "/feature-gso-tcpv6"), "1");
 	assert_string_equal(fake_store_get(fs, BACK "/feature-ctrl-ring"), "1");
+	assert_int_equal(vif_keys_offer(&h, MAX_QUEUES, false), 0);
+	assert_string_equal(fake_store_get(fs, BACK "/feature-gso-tcpv4"), "0");
+	assert_string_equal(fake_store_get(fs, BACK "/feature-gso-tcpv6"), "0");
+	assert_string_equal(fake_store_get(fs, BACK "/feature-sg"), "1");
 	end();
 }
 
