@@ -468,6 +468,8 @@ static bool take_over(struct handshake *h, bool was_detached)
 
 	if (!(h->bus & HANDSHAKE_TAKE_OVER) || (other != XenbusStateConnected && other != XenbusStateInitialised))
 		return false;
+	if (h->driver->may_take_over && !h->driver->may_take_over(h))
+		return false;
 	h->is_takeover = true;
 	h->is_unclean = !was_detached;
 	h->own = XenbusStateConnected;

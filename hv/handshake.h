@@ -29,6 +29,8 @@ struct handshake_driver {
 	enum xenbus_state published;
 	/* Back: own keys before InitWait: features, sizes. Also on a reconnect. */
 	int (*offer)(struct handshake *h);
+	/* Back: is what our own directory offers still so? Else a running device is closed and begins anew. NULL: it is. */
+	bool (*may_take_over)(struct handshake *h);
 	/* Front: the back end offers: allocate rings, write keys (in one transaction). */
 	int (*publish)(struct handshake *h);
 	/*

@@ -27,9 +27,10 @@ static const struct {
 	{"feature-xdp-headroom", 1},
 };
 
+static const char *const large[] = {"feature-gso-tcpv4", "feature-gso-tcpv6"};
+
 int vif_keys_offer(struct handshake *h, unsigned max_queues, bool takes_large)
 {
-	static const char *const large[] = {"feature-gso-tcpv4", "feature-gso-tcpv6"};
 	int err = store_client_printf(h->store, STORE_NO_TX, h->own_path, "multi-queue-max-queues", "%u", max_queues);
 
 	for (size_t i = 0; i < RTE_DIM(offered) && !err; i++)
@@ -37,6 +38,19 @@ int vif_keys_offer(struct handshake *h, unsigned max_queues, bool takes_large)
 	for (size_t i = 0; i < RTE_DIM(large) && !err; i++)
 		err = store_client_printf(h->store, STORE_NO_TX, h->own_path, large[i], "%u", takes_large);
 	return err;
+}
+
+static bool has_offered(struct handshake *h, const char *key, uint64_t value)
+{
+	uint64_t said = 0;
+
+	return store_client_read_uint(h->store, STORE_NO_TX, &said, "%s/%s", h->own_path, key) == 0 && said == value;
+}
+
+bool vif_keys_are_offered(struct handshake *h, unsigned max_queues, bool takes_large)
+{
+	return has_offered(h, "multi-queue-max-queues", max_queues) && has_offered(h, large[0], takes_large) &&
+	       has_offered(h, large[1], takes_large);
 }
 
 /* dir: "" or "queue-3/". */

@@ -27,6 +27,8 @@ struct vif_wishes {
 
 /* takes_large: TCP packets longer than a frame, left to us to be segmented. */
 int vif_keys_offer(struct handshake *h, unsigned max_queues, bool takes_large);
+/* Does our directory say the same already, from an earlier back end? */
+bool vif_keys_are_offered(struct handshake *h, unsigned max_queues, bool takes_large);
 int vif_keys_read(struct handshake *h, unsigned max_queues, struct vif_wishes *wishes);
 
 /* request-multicast-control, which may change at any time. */

@@ -84,6 +84,14 @@ static int vif_offer(struct handshake *h)
 	return vif_keys_offer(h, p->nr_rx, p->takes_large);
 }
 
+/* The program may have been configured otherwise meanwhile, or be another one: then the guest begins anew. */
+static bool vif_may_take_over(struct handshake *h)
+{
+	struct vif_pmd *p = h->priv;
+
+	return vif_keys_are_offered(h, p->nr_rx, p->takes_large);
+}
+
 static void drop_queues(struct vif_pmd *p)
 {
 	while (p->vif.nr_queues) {
@@ -319,6 +327,7 @@ static const struct xenbus_driver vif_driver = {
 			.type = "vif",
 			.is_back = true,
 			.offer = vif_offer,
+			.may_take_over = vif_may_take_over,
 			.connect = vif_connect,
 			.disconnect = vif_disconnect,
 			.changed = vif_changed,

@@ -198,6 +198,9 @@ static void what_is_offered_stands_in_the_store(void **state)
 	assert_string_equal(fake_store_get(fs, BACK "/feature-gso-tcpv4"), "0");
 	assert_string_equal(fake_store_get(fs, BACK "/feature-gso-tcpv6"), "0");
 	assert_string_equal(fake_store_get(fs, BACK "/feature-sg"), "1");
+	assert_true(vif_keys_are_offered(&h, MAX_QUEUES, false));
+	assert_false(vif_keys_are_offered(&h, MAX_QUEUES, true));
+	assert_false(vif_keys_are_offered(&h, MAX_QUEUES + 1, false));
 	end();
 }
 
