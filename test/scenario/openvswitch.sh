@@ -31,8 +31,9 @@ system_pids+=($!)
 system_names+=(ovsdb-server)
 system_until 10 test -S "$ovs/db.sock" || fail "ovsdb-server"
 vsctl --no-wait init || fail "ovs-vsctl"
-# Without hugepages DPDK takes its memory in the old way, and has to be told so: the switch would ask for the new one.
-vsctl --no-wait set Open_vSwitch . other_config:dpdk-init=true other_config:pmd-cpu-mask=0x1 other_config:dpdk-lcore-mask=0x1 \
+# Without hugepages DPDK takes its memory in the old way, and has to be told so: the switch would ask for the new one. Buffers for each
+# port: for all of them at once it asks for 600 MiB, then half as much, until what it gets depends on how the heap lies.
+vsctl --no-wait set Open_vSwitch . other_config:dpdk-init=true other_config:per-port-memory=true other_config:pmd-cpu-mask=0x1 other_config:dpdk-lcore-mask=0x1 \
 	"other_config:dpdk-extra=--no-huge --legacy-mem --no-shconf -m 256 --no-pci --no-telemetry -d $plugin" || fail "ovs-vsctl"
 # The switch's own interfaces stay in a namespace of its own.
 in_ovs exec unshare --net ovs-vswitchd-dpdk "unix:$ovs/db.sock" --pidfile="$ovs/vswitchd.pid" --unixctl="$ovs/vswitchd.ctl" --log-file="$system_dir/log/vswitchd.log" -vconsole:off &
