@@ -33,7 +33,7 @@ static inline uint64_t clock_ticks(void)
 #endif
 }
 
-/* Nanoseconds in a tick, times 2 to the CLOCK_TICK_BITS. The first call of a process measures for a millisecond. */
+/* Nanoseconds in a tick, times 2 to the CLOCK_TICK_BITS. The first call of a process measures, for 50 microseconds. */
 uint64_t clock_tick_length(void);
 
 /* For hours.   [hot] */
