@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -21,6 +22,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "rings/atomics.h"
 
 #define MAX_OPEN_FILES 1024u /* a few for each queue of each device */
 
@@ -102,10 +105,16 @@ static int allow_special(scmp_filter_ctx ctx, bool has_pid_ns)
 	return err;
 }
 
+struct sandbox_filter {
+	unsigned short len;
+	struct sock_filter program[];
+};
+
 /* The program's BPF text, from a memfd, as libseccomp exports it. */
-static int export_filter(scmp_filter_ctx ctx, struct sandbox *s)
+static int export_filter(scmp_filter_ctx ctx, struct sandbox_filter **out)
 {
 	int err, fd = memfd_create("sluice-seccomp", MFD_CLOEXEC);
+	struct sandbox_filter *f;
 	struct stat st;
 
 	if (fd < 0)
@@ -116,19 +125,21 @@ static int export_filter(scmp_filter_ctx ctx, struct sandbox *s)
 	if (err)
 		goto close_fd;
 	err = -ENOMEM;
-	s->filter = malloc((size_t)st.st_size);
-	if (!s->filter)
+	f = malloc(sizeof(*f) + (size_t)st.st_size);
+	if (!f)
 		goto close_fd;
-	err = pread(fd, s->filter, (size_t)st.st_size, 0) == st.st_size ? 0 : -EIO;
-	s->filter_len = (unsigned short)((size_t)st.st_size / sizeof(s->filter[0]));
+	f->len = (unsigned short)((size_t)st.st_size / sizeof(f->program[0]));
+	err = pread(fd, f->program, (size_t)st.st_size, 0) == st.st_size ? 0 : -EIO;
 	if (err)
-		sandbox_finish(s);
+		free(f);
+	else
+		*out = f;
 close_fd:
 	close(fd);
 	return err;
 }
 
-int sandbox_prepare(struct sandbox *s)
+static int build_filter(const struct sandbox *s, struct sandbox_filter **out)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int err;
@@ -141,15 +152,31 @@ int sandbox_prepare(struct sandbox *s)
 	if (!err)
 		err = allow_special(ctx, s->has_pid_ns);
 	if (!err)
-		err = export_filter(ctx, s);
+		err = export_filter(ctx, out);
 	seccomp_release(ctx);
 	return err;
 }
 
-void sandbox_finish(struct sandbox *s)
+int sandbox_prepare(struct sandbox *s)
 {
-	free(s->filter);
-	s->filter = NULL;
+	static struct sandbox_filter *built[2][2];
+	struct sandbox_filter **kept = &built[s->is_dynamic][s->has_pid_ns], *found = load_acquire(kept), *made = NULL;
+	int err;
+
+	if (found) { /* load_acquire pairs with the exchange */
+		s->filter = found;
+		return 0;
+	}
+	err = build_filter(s, &made);
+	if (err)
+		return err;
+	if (cas_acq_rel(kept, &found, made)) {
+		s->filter = made;
+	} else { /* another thread's, made meanwhile */
+		free(made);
+		s->filter = found;
+	}
+	return 0;
 }
 
 static bool write_file(const char *path, const char *text)
@@ -271,7 +298,7 @@ const char *sandbox_enter(const struct sandbox *s)
 
 const char *sandbox_lock(const struct sandbox *s)
 {
-	struct sock_fprog program = {s->filter_len, s->filter};
+	struct sock_fprog program = {s->filter->len, (struct sock_filter *)s->filter->program};
 
 	/* After the change of identity, which would clear it. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))

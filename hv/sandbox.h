@@ -9,11 +9,12 @@
 #ifndef SLUICE_HV_SANDBOX_H
 #define SLUICE_HV_SANDBOX_H
 
-#include <linux/filter.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
 #define SANDBOX_UID 65534 /* nobody */
+
+struct sandbox_filter;
 
 struct sandbox {
 	bool is_dynamic;        /* sees /lib, /lib64, /usr/lib and its own /proc, read-only */
@@ -24,13 +25,11 @@ struct sandbox {
 	gid_t outer_gid;
 	const char *mountpoint; /* an existing directory: the new root is mounted there */
 	unsigned long address_space_bytes; /* RLIMIT_AS; 0: none */
-	struct sock_filter *filter;
-	unsigned short filter_len;
+	const struct sandbox_filter *filter;
 };
 
-/* Builds the seccomp program. 0 or -errno. */
+/* Chooses the seccomp program, which is built once in a process for each kind of guest and stays. 0 or -errno. Any thread. */
 int sandbox_prepare(struct sandbox *s);
-void sandbox_finish(struct sandbox *s);
 /* Child: everything but the filter. Returns the step that failed as text, errno set; NULL: all done. */
 const char *sandbox_enter(const struct sandbox *s);
 /* Child, last before exec. */

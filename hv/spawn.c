@@ -255,7 +255,6 @@ static int clone_child(struct child *c, int *pidfd)
 	pid = fork_into(set, pidfd);
 	if (pid == 0)
 		child_run(c);
-	sandbox_finish(&c->sandbox);
 	return pid;
 }
 
