@@ -13,7 +13,7 @@
 
 #include "hv/local_platform.h"
 #include "hv/memory_map.h"
-#include "hv/store_client_xs.h"
+#include "hv/store_client_socket.h"
 
 #define HANDLES_PER_MAPTRACK_FRAME 256u
 
@@ -36,7 +36,7 @@ static int local_dom0_store_open(struct hv *hv, struct store_client **out)
 	char path[sizeof(local_dom0_of(hv)->run_dir) + sizeof(LOCAL_STORE_SOCKET) + 1];
 
 	snprintf(path, sizeof(path), "%s/" LOCAL_STORE_SOCKET, hv->run_dir);
-	return store_client_xs_open(path, out);
+	return store_client_socket_open(path, out);
 }
 
 static void local_dom0_close(struct hv *hv)

@@ -118,6 +118,29 @@ int store_client_set_perms(struct store_client *sc, uint32_t tx, const char *pat
 	return sc->ops->set_perms(sc, tx, path, perms, nr);
 }
 
+void store_client_prefetch(struct store_client *sc, const char *dir, const char *const keys[], unsigned nr)
+{
+	char path[XENSTORE_ABS_PATH_MAX + 1];
+	int n, err = 0;
+
+	for (unsigned i = 0; sc->ops->prefetch && i < nr && !err; i++) {
+		n = snprintf(path, sizeof(path), "%s/%s", dir, keys[i]);
+		if (n >= 0 && n < (int)sizeof(path))
+			err = sc->ops->prefetch(sc, path);
+	}
+}
+
+void store_client_batch_begin(struct store_client *sc)
+{
+	if (sc->ops->batch_begin)
+		sc->ops->batch_begin(sc);
+}
+
+int store_client_batch_end(struct store_client *sc)
+{
+	return sc->ops->batch_end ? sc->ops->batch_end(sc) : 0;
+}
+
 int store_client_transaction_start(struct store_client *sc, uint32_t *tx)
 {
 	return sc->ops->transaction_start(sc, tx);
@@ -137,7 +160,11 @@ int store_client_transaction(struct store_client *sc, int (*body)(struct store_c
 		err = store_client_transaction_start(sc, &tx);
 		if (err)
 			return err;
+		store_client_batch_begin(sc);
 		err = body(sc, tx, arg);
+		end_err = store_client_batch_end(sc);
+		if (!err)
+			err = end_err;
 		end_err = store_client_transaction_end(sc, tx, err != 0);
 		if (!err)
 			err = end_err;

@@ -1,5 +1,5 @@
 /*
- * hv/store_client.h - a client of the store: Domain-0 through libxenstore, a guest through its ring page.
+ * hv/store_client.h - a client of the store: through its socket, a guest's ring page, or libxenstore.
  *
  * Paths that do not begin with '/' are relative to the domain's own /local/domain/<domid>.
  *
@@ -36,6 +36,17 @@ int store_client_printf(struct store_client *sc, uint32_t tx, const char *dir, c
 	__attribute__((format(printf, 5, 6)));
 int store_client_mkdir(struct store_client *sc, uint32_t tx, const char *path);
 int store_client_rm(struct store_client *sc, uint32_t tx, const char *path);
+/*
+ * The next read of each <dir>/<key>, outside transactions, finds what the store holds now: all are asked for at once. Any
+ * call that is not a read forgets what has not been read. It only saves time: a failure shows in the read.
+ */
+void store_client_prefetch(struct store_client *sc, const char *dir, const char *const keys[], unsigned nr);
+/*
+ * Until the end write, printf, mkdir, rm and set_perms may return 0 before they are answered; the end says which
+ * error came first, if one did. A key that is removed and is not there is no error then. The order is kept. Not to be nested.
+ */
+void store_client_batch_begin(struct store_client *sc);
+int store_client_batch_end(struct store_client *sc);
 /* Children's names; free with store_client_free_list. */
 int store_client_list(struct store_client *sc, uint32_t tx, const char *path, char ***names, unsigned *nr);
 void store_client_free_list(char **names, unsigned nr);
@@ -47,8 +58,8 @@ int store_client_transaction_start(struct store_client *sc, uint32_t *tx);
 int store_client_transaction_end(struct store_client *sc, uint32_t tx, bool abort);
 
 /*
- * Runs body(sc, tx, arg) in a transaction, and again as long as the transaction is lost to others. An error of body aborts it and
- * is returned.
+ * Runs body(sc, tx, arg) in a transaction, as a batch, and again as long as the transaction is lost to others. An error of body
+ * or of the batch aborts it and is returned.
  */
 int store_client_transaction(struct store_client *sc, int (*body)(struct store_client *sc, uint32_t tx, void *arg), void *arg);
 

@@ -14,6 +14,10 @@ struct store_client_ops {
 	int (*rm)(struct store_client *sc, uint32_t tx, const char *path);
 	int (*list)(struct store_client *sc, uint32_t tx, const char *path, char ***names, unsigned *nr);
 	int (*set_perms)(struct store_client *sc, uint32_t tx, const char *path, const char *const perms[], unsigned nr);
+	/* These three may be NULL: every request waits for its answer then. */
+	int (*prefetch)(struct store_client *sc, const char *path);
+	void (*batch_begin)(struct store_client *sc);
+	int (*batch_end)(struct store_client *sc);
 	int (*transaction_start)(struct store_client *sc, uint32_t *tx);
 	int (*transaction_end)(struct store_client *sc, uint32_t tx, bool abort);
 	int (*watch)(struct store_client *sc, const char *path, const char *token);

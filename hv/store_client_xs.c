@@ -288,8 +288,3 @@ void store_client_xs_gather(struct store_client *sc, int epoll_fd)
 {
 	((struct store_client_xs *)sc)->epoll_fd = epoll_fd;
 }
-
-int store_client_xs_introduce(struct store_client *sc, domid_t domid, uint64_t frame, evtchn_port_t port)
-{
-	return result(xs_introduce_domain(xs_of(sc), domid, frame, port));
-}

@@ -1,5 +1,5 @@
 /*
- * hv/store_client_xs.h - the store through libxenstore: Domain-0's way.
+ * hv/store_client_xs.h - the store through libxenstore: the way on Xen.
  */
 #ifndef SLUICE_HV_STORE_CLIENT_XS_H
 #define SLUICE_HV_STORE_CLIENT_XS_H
@@ -13,7 +13,5 @@ int store_client_xs_open(const char *path, struct store_client **out);
  * events as well. Before the first watch only.
  */
 void store_client_xs_gather(struct store_client *sc, int epoll_fd);
-/* For the toolstack: the store serves a domain's ring page from now on; -EEXIST, -errno of the core. */
-int store_client_xs_introduce(struct store_client *sc, domid_t domid, uint64_t frame, evtchn_port_t port);
 
 #endif

@@ -14,7 +14,7 @@
 
 #include "hv/local_dom0.h"
 #include "hv/store_client.h"
-#include "hv/store_client_xs.h"
+#include "hv/store_client_wire.h"
 
 #include <xen/domctl.h>
 #include <xen/hvm/hvm_op.h>
@@ -284,7 +284,7 @@ int toolstack_domain_create(struct hv *hv, const struct toolstack_domain *d, dom
 	if (!err)
 		err = store_client_transaction(b.store, write_nodes, &b);
 	if (!err)
-		err = store_client_xs_introduce(b.store, b.domid, b.store_frame, b.store_port);
+		err = store_client_wire_introduce(b.store, b.domid, b.store_frame, b.store_port);
 	if (err) {
 		toolstack_domain_destroy(hv, b.domid);
 		return err;

@@ -112,6 +112,19 @@ int store_client_rm(struct store_client *sc, uint32_t tx, const char *path)
 	return 0;
 }
 
+void store_client_prefetch(struct store_client *sc, const char *dir, const char *const names[], unsigned nr)
+{
+}
+
+void store_client_batch_begin(struct store_client *sc)
+{
+}
+
+int store_client_batch_end(struct store_client *sc)
+{
+	return 0;
+}
+
 void handshake_fail(struct handshake *h, const char *fmt, ...)
 {
 	va_list ap;
