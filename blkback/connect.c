@@ -30,7 +30,7 @@ static int offer_number(struct handshake *h, const char *key, unsigned value)
 static int vbd_offer(struct handshake *h)
 {
 	struct vbd *vbd = h->priv;
-	int err;
+	int err, end_err;
 
 	vbd->handshake = h;
 	err = vbd_image_open(h, vbd);
@@ -39,6 +39,7 @@ static int vbd_offer(struct handshake *h)
 	vbd_settings_read(h, vbd);
 	vbd->limits.max_segments = (uint16_t)vbd->options->max_segments;
 	vbd->max_queues = vbd->image.max_queues < vbd->options->max_queues ? vbd->image.max_queues : vbd->options->max_queues;
+	store_client_batch_begin(h->store);
 	err = vbd_image_write_features(h, vbd);
 	if (!err)
 		err = offer_number(h, "max-ring-page-order", BLKIF_MAX_RING_ORDER);
@@ -49,7 +50,8 @@ static int vbd_offer(struct handshake *h)
 		err = offer_number(h, "feature-max-indirect-segments", vbd->limits.max_segments);
 	if (!err)
 		err = offer_number(h, "feature-persistent", vbd->options->nr_persistent != 0);
-	return err;
+	end_err = store_client_batch_end(h->store);
+	return err ? err : end_err;
 }
 
 /* A number that an earlier back end left in our directory, bounded by what this program can do at all. */

@@ -121,6 +121,10 @@ static int read_queue(struct handshake *h, const char *folder, bool has_order, c
 	return err ? err : need_u32(h, key, &q->port);
 }
 
+/* All that front_read wants of a vbd with one queue and a ring of one page. */
+static const char *const wished[] = {"protocol", "multi-queue-num-queues", "ring-page-order", "ring-ref", "event-channel",
+				     "feature-persistent"};
+
 int front_read(struct handshake *h, unsigned max_queues, struct front *front)
 {
 	bool has_order = false, has_folders = false;
@@ -129,6 +133,7 @@ int front_read(struct handshake *h, unsigned max_queues, struct front *front)
 	int err;
 
 	*front = (struct front){.nr_queues = 1};
+	store_client_prefetch(h->store, h->other_path, wished, sizeof(wished) / sizeof(wished[0]));
 	err = read_protocol(h, front);
 	if (!err)
 		err = read_nr_queues(h, max_queues, front, &has_folders);

@@ -80,6 +80,8 @@ static int open_locked(struct handshake *h, struct vbd *vbd, const char *path, b
 	return err;
 }
 
+static const char *const told[] = {"mode", "removable", "device-type", "params", "direct-io-safe"};
+
 int vbd_image_open(struct handshake *h, struct vbd *vbd)
 {
 	char why[256], note[256], *path;
@@ -88,6 +90,7 @@ int vbd_image_open(struct handshake *h, struct vbd *vbd)
 
 	if (vbd->is_image_open)
 		return 0;
+	store_client_prefetch(h->store, h->own_path, told, sizeof(told) / sizeof(told[0]));
 	err = read_mode(h, &readonly);
 	if (err)
 		return err;
@@ -128,15 +131,18 @@ int vbd_image_write_size(struct handshake *h, const struct vbd *vbd)
 {
 	unsigned info = (vbd->is_cdrom ? VDISK_CDROM : 0) | (vbd->is_removable ? VDISK_REMOVABLE : 0) |
 			(vbd->limits.is_readonly ? VDISK_READONLY : 0);
-	int err = write_uint(h, "sectors", vbd->limits.sectors);
+	int err, end_err;
 
+	store_client_batch_begin(h->store);
+	err = write_uint(h, "sectors", vbd->limits.sectors);
 	if (!err)
 		err = write_uint(h, "sector-size", vbd->image.sector_bytes);
 	if (!err)
 		err = write_uint(h, "physical-sector-size", vbd->image.physical_sector_bytes);
 	if (!err)
 		err = write_uint(h, "info", info);
-	return err;
+	end_err = store_client_batch_end(h->store);
+	return err ? err : end_err;
 }
 
 int vbd_image_write_features(struct handshake *h, const struct vbd *vbd)

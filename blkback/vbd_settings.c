@@ -61,6 +61,11 @@ static void read_burst(struct handshake *h, struct vbd *vbd)
 
 void vbd_settings_read(struct handshake *h, struct vbd *vbd)
 {
+	const char *keys[NR_RATES + 1] = {BURST_KEY};
+
+	for (unsigned i = 0; i < NR_RATES; i++)
+		keys[i + 1] = rates[i].key;
+	store_client_prefetch(h->store, h->own_path, keys, NR_RATES + 1);
 	for (unsigned i = 0; i < NR_RATES; i++)
 		read_rate(h, vbd, i);
 	read_burst(h, vbd);

@@ -68,11 +68,15 @@ static void read_discard(struct blkfront *bf, struct blkfront_disk *disk)
 /* sectors counts in units of 512 bytes, whatever sector-size says. */
 int blkfront_read_disk(struct blkfront *bf, struct blkfront_disk *disk)
 {
-	uint64_t sectors = blkfront_offer(bf, "sectors", 0);
-	uint64_t sector_bytes = blkfront_offer(bf, "sector-size", BLKIF_SECTOR_BYTES);
-	uint64_t physical = blkfront_offer(bf, "physical-sector-size", sector_bytes);
-	uint64_t info = blkfront_offer(bf, "info", 0);
+	static const char *const keys[] = {"sectors", "sector-size", "physical-sector-size", "info", "feature-flush-cache",
+					   "feature-barrier", "feature-discard", "feature-persistent"};
+	uint64_t sectors, sector_bytes, physical, info;
 
+	store_client_prefetch(bf->handshake.store, bf->handshake.other_path, keys, sizeof(keys) / sizeof(keys[0]));
+	sectors = blkfront_offer(bf, "sectors", 0);
+	sector_bytes = blkfront_offer(bf, "sector-size", BLKIF_SECTOR_BYTES);
+	physical = blkfront_offer(bf, "physical-sector-size", sector_bytes);
+	info = blkfront_offer(bf, "info", 0);
 	if (!is_sector_size(sector_bytes) || !sectors || sectors > UINT64_MAX / BLKIF_SECTOR_BYTES)
 		return -EINVAL;
 	*disk = (struct blkfront_disk){

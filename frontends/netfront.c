@@ -260,11 +260,20 @@ static int write_keys(struct store_client *store, uint32_t tx, void *arg)
 	return rc ? rc : write_queues(nf, store, tx);
 }
 
+/* What is read before the queues are opened. */
+static const char *const identity[] = {"mtu", "mac"};
+static const char *const offers[] = {
+	"feature-sg", "feature-no-csum-offload", "feature-ipv6-csum-offload", "feature-gso-tcpv4", "feature-gso-tcpv6",
+	"feature-multicast-control", "carrier", "feature-ctrl-ring", "multi-queue-max-queues", "feature-split-event-channels",
+};
+
 static int netfront_publish(struct handshake *h)
 {
 	struct netfront *nf = h->priv;
 	int rc;
 
+	store_client_prefetch(h->store, h->own_path, identity, sizeof(identity) / sizeof(identity[0]));
+	store_client_prefetch(h->store, h->other_path, offers, sizeof(offers) / sizeof(offers[0]));
 	read_identity(nf);
 	read_abilities(nf);
 	open_ctrl(nf);

@@ -20,6 +20,9 @@
 #define MAX_STEPS 8
 #define ERROR_BYTES 256
 
+/* A back end that leaves with all answered says so here. */
+#define DETACHED_KEY "detached"
+
 /* How far our own end is. */
 enum stage { NEW, READY, CONNECTED, CLOSING, CLOSED, NR_STAGES };
 
@@ -317,6 +320,15 @@ static void look_at_own(struct handshake *h)
 		begin_close(h);
 }
 
+/* Both are read at every event. */
+static void prefetch_states(struct handshake *h)
+{
+	static const char *const keys[] = {"state"};
+
+	store_client_prefetch(h->store, h->own_path, keys, 1);
+	store_client_prefetch(h->store, h->other_path, keys, 1);
+}
+
 static const char *key_below(const char *path, const char *dir)
 {
 	size_t len = strlen(dir);
@@ -335,8 +347,10 @@ void handshake_event(struct handshake *h, const char *path)
 			h->driver->changed(h, key);
 		return;
 	}
-	if (!key)
+	if (!key) {
+		prefetch_states(h);
 		look_at_own(h);
+	}
 	run(h);
 }
 
@@ -383,10 +397,14 @@ static int read_other_end(struct handshake *h)
 {
 	const char *key = h->driver->is_back ? "frontend" : "backend";
 	const char *last = strrchr(h->own_path, '/');
+	static const char *const back_keys[] = {"frontend", "frontend-id", "state", DETACHED_KEY};
+	static const char *const front_keys[] = {"backend", "backend-id", "state"};
 	uint64_t domid;
 	char *path;
-	int err = store_client_readf(h->store, STORE_NO_TX, &path, "%s/%s", h->own_path, key);
+	int err;
 
+	store_client_prefetch(h->store, h->own_path, h->driver->is_back ? back_keys : front_keys, h->driver->is_back ? 4 : 3);
+	err = store_client_readf(h->store, STORE_NO_TX, &path, "%s/%s", h->own_path, key);
 	if (err)
 		return err;
 	err = strlen(path) < sizeof(h->other_path) && *path == '/' ? 0 : -EINVAL;
@@ -445,9 +463,6 @@ static int watch_both(struct handshake *h)
 		unwatch_own(h, i);
 	return err;
 }
-
-/* A back end that leaves with all answered says so here. */
-#define DETACHED_KEY "detached"
 
 /* What it says is of one life of the device: it is gone when that is looked at, whatever becomes of the device. */
 static bool take_detached(struct handshake *h)

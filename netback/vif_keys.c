@@ -31,13 +31,16 @@ static const char *const large[] = {"feature-gso-tcpv4", "feature-gso-tcpv6"};
 
 int vif_keys_offer(struct handshake *h, unsigned max_queues, bool takes_large)
 {
-	int err = store_client_printf(h->store, STORE_NO_TX, h->own_path, "multi-queue-max-queues", "%u", max_queues);
+	int err, end_err;
 
+	store_client_batch_begin(h->store);
+	err = store_client_printf(h->store, STORE_NO_TX, h->own_path, "multi-queue-max-queues", "%u", max_queues);
 	for (size_t i = 0; i < RTE_DIM(offered) && !err; i++)
 		err = store_client_printf(h->store, STORE_NO_TX, h->own_path, offered[i].key, "%u", offered[i].value);
 	for (size_t i = 0; i < RTE_DIM(large) && !err; i++)
 		err = store_client_printf(h->store, STORE_NO_TX, h->own_path, large[i], "%u", takes_large);
-	return err;
+	end_err = store_client_batch_end(h->store);
+	return err ? err : end_err;
 }
 
 static bool has_offered(struct handshake *h, const char *key, uint64_t value)
@@ -65,14 +68,17 @@ static int number(struct handshake *h, const char *dir, const char *key, uint32_
 	return n <= UINT32_MAX ? 0 : -ERANGE;
 }
 
+static int refuse(struct handshake *h, const char *dir, const char *key, int err)
+{
+	handshake_fail(h, "the front end's %s%s is %s", dir, key, err == -ENOENT ? "missing" : "not a number in range");
+	return -EINVAL;
+}
+
 static int must(struct handshake *h, const char *dir, const char *key, uint32_t *value)
 {
 	int err = number(h, dir, key, value);
 
-	if (!err)
-		return 0;
-	handshake_fail(h, "the front end's %s%s is %s", dir, key, err == -ENOENT ? "missing" : "not a number in range");
-	return -EINVAL;
+	return err ? refuse(h, dir, key, err) : 0;
 }
 
 static bool is_set(struct handshake *h, const char *key)
@@ -85,17 +91,17 @@ static bool is_set(struct handshake *h, const char *key)
 static int read_queue(struct handshake *h, const char *dir, struct vif_keys *keys)
 {
 	uint32_t tx, rx;
-	int err = must(h, dir, "tx-ring-ref", &keys->tx_ring_ref);
+	int split, err = must(h, dir, "tx-ring-ref", &keys->tx_ring_ref);
 
 	err = err ? err : must(h, dir, "rx-ring-ref", &keys->rx_ring_ref);
 	if (err)
 		return err;
-	if (number(h, dir, "event-channel-tx", &tx) == -ENOENT) {
+	split = number(h, dir, "event-channel-tx", &tx);
+	if (split == -ENOENT) {
 		err = must(h, dir, "event-channel", &tx);
 		rx = tx;
 	} else {
-		err = must(h, dir, "event-channel-tx", &tx);
-		err = err ? err : must(h, dir, "event-channel-rx", &rx);
+		err = split ? refuse(h, dir, "event-channel-tx", split) : must(h, dir, "event-channel-rx", &rx);
 	}
 	if (err)
 		return err;
@@ -148,8 +154,7 @@ static int read_ctrl(struct handshake *h, struct vif_wishes *wishes)
 	if (err == -ENOENT)
 		return 0;
 	wishes->has_ctrl = true;
-	err = must(h, "", "ctrl-ring-ref", &wishes->ctrl_ring_ref);
-	return err ? err : must(h, "", "event-channel-ctrl", &wishes->ctrl_port);
+	return err ? refuse(h, "", "ctrl-ring-ref", err) : must(h, "", "event-channel-ctrl", &wishes->ctrl_port);
 }
 
 bool vif_keys_want_mcast(struct handshake *h)
@@ -168,11 +173,19 @@ uint16_t vif_keys_headroom(struct handshake *h)
 	return 0;
 }
 
+/* All that vif_keys_read wants of a vif with one queue. */
+static const char *const wished[] = {
+	"request-rx-copy", "multi-queue-num-queues", "tx-ring-ref", "rx-ring-ref", "event-channel-tx", "event-channel-rx",
+	"ctrl-ring-ref", "event-channel-ctrl", "request-multicast-control", "feature-sg", "xdp-headroom", "feature-rx-notify",
+	"feature-no-csum-offload", "feature-ipv6-csum-offload", "feature-gso-tcpv4", "feature-gso-tcpv6",
+};
+
 int vif_keys_read(struct handshake *h, unsigned max_queues, struct vif_wishes *wishes)
 {
 	int err;
 
 	*wishes = (struct vif_wishes){0};
+	store_client_prefetch(h->store, h->other_path, wished, RTE_DIM(wished));
 	if (!is_set(h, "request-rx-copy")) {
 		handshake_fail(h, "the front end does not request rx-copy, the only way this back end delivers");
 		return -EOPNOTSUPP;

@@ -54,6 +54,7 @@ int vif_limits_parse(const char *text, uint64_t *amount, uint64_t *usecs)
 
 void vif_limits_read(struct store_client *store, const char *dir, struct vif_limits *limits)
 {
+	store_client_prefetch(store, dir, nodes, sizeof(nodes) / sizeof(nodes[0]));
 	for (unsigned i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
 		uint64_t amount = 0, usecs = 0;
 		char *text;
