@@ -215,8 +215,10 @@ static void probe(struct xenbus *bus, struct device *dev)
 /* A directory is there that we do not know: a device once all its keys are there. */
 static void meet(struct xenbus *bus, domid_t frontend, unsigned devid, const char *path)
 {
+	static const char *const keys[] = {"frontend", "frontend-id", "state"};
 	struct device *dev;
 
+	store_client_prefetch(bus->store, path, keys, 3);
 	if (!has_key(bus, path, "frontend") || !has_key(bus, path, "frontend-id") || !has_key(bus, path, "state"))
 		return;
 	dev = calloc(1, sizeof(*dev));
@@ -242,6 +244,19 @@ static void settle(struct xenbus *bus, struct device *dev)
 		follow_life(bus, dev);
 }
 
+/*
+ * Its state, at either end, is looked at when all waiting events have been taken, once, however often it was written: a guest that
+ * writes it faster than we can follow must not pile up work, and a toolstack writes several keys at a time.
+ */
+static void make_due(struct xenbus *bus, struct device *dev)
+{
+	if (dev->is_due)
+		return;
+	dev->is_due = true;
+	dev->next_due = bus->due;
+	bus->due = dev;
+}
+
 /* Something about this device's own directory. */
 static void look_at(struct xenbus *bus, domid_t frontend, unsigned devid)
 {
@@ -254,9 +269,7 @@ static void look_at(struct xenbus *bus, domid_t frontend, unsigned devid)
 		meet(bus, frontend, devid, path);
 		return;
 	}
-	if (dev->is_live)
-		handshake_event(&dev->handshake, path);
-	settle(bus, dev);
+	make_due(bus, dev);
 }
 
 /* A directory name that is a number below the limit. */
@@ -357,11 +370,11 @@ static void base_event(struct xenbus *bus, const char *path)
 	}
 }
 
-static void look_at_front(struct xenbus *bus, struct device *dev, const char *path)
+/* path NULL: all of it. */
+static void follow(struct xenbus *bus, struct device *dev, const char *path)
 {
-	if (!dev->is_live)
-		return;
-	handshake_event(&dev->handshake, path);
+	if (dev->is_live)
+		handshake_event(&dev->handshake, path);
 	settle(bus, dev);
 }
 
@@ -371,14 +384,11 @@ static void look_at_due(struct xenbus *bus)
 		struct device *dev = bus->due;
 
 		unlist_due(bus, dev);
-		look_at_front(bus, dev, NULL);
+		follow(bus, dev, NULL);
 	}
 }
 
-/*
- * Something in a front end's directory. Its state is looked at when all waiting events have been taken, once, however often it
- * was written: a guest that writes it faster than we can follow must not pile up work.
- */
+/* Something in a front end's directory. */
 static void front_event(struct xenbus *bus, const char *path, const char *token)
 {
 	struct device *dev = find(bus, token);
@@ -386,13 +396,10 @@ static void front_event(struct xenbus *bus, const char *path, const char *token)
 
 	if (!dev)
 		return;
-	if (!key || strcmp(key, "/state")) {
-		look_at_front(bus, dev, path);
-	} else if (!dev->is_due) {
-		dev->is_due = true;
-		dev->next_due = bus->due;
-		bus->due = dev;
-	}
+	if (key && !strcmp(key, "/state"))
+		make_due(bus, dev);
+	else if (dev->is_live)
+		follow(bus, dev, path);
 }
 
 bool xenbus_process(struct xenbus *bus)

@@ -19,6 +19,7 @@
 #include "hv/clock.h"
 
 #define WAIT_TOKEN "create"
+#define ERROR_TREE "/local/domain/0/error"
 
 struct ends {
 	char front[80];
@@ -166,6 +167,10 @@ int device_nodes_write(struct store_client *store, domid_t domid, const struct d
 
 /* ---- waiting -------------------------------------------------------------------------------------------------------- */
 
+/* What tells how far it is, and none of the keys that a back end offers: each would be a reason to look again. */
+static const char *const watched_keys[] = {"state", "error"};
+#define NR_WATCHED (sizeof(watched_keys) / sizeof(watched_keys[0]))
+
 /* Why a back end gave up, in its own words. It writes them where Linux's xenbus does, or beside its state. Heap, or NULL. */
 static char *error_node(struct store_client *store, const char *back)
 {
@@ -173,7 +178,7 @@ static char *error_node(struct store_client *store, const char *back)
 
 	if (!store_client_readf(store, STORE_NO_TX, &text, "%s/error", back))
 		return text;
-	if (!store_client_readf(store, STORE_NO_TX, &text, "/local/domain/0/error%s/error", back + strlen("/local/domain/0")))
+	if (!store_client_readf(store, STORE_NO_TX, &text, ERROR_TREE "%s/error", back + strlen("/local/domain/0")))
 		return text;
 	return NULL;
 }
@@ -181,10 +186,16 @@ static char *error_node(struct store_client *store, const char *back)
 /* 0: it offers the device; -EAGAIN: not yet; -EIO: it failed, *why says what. */
 static int look(struct store_client *store, const char *back, const char *device, char **why)
 {
+	static const char *const error_keys[] = {"error"};
+	char tree[sizeof(((struct ends *)0)->back) + 8];
 	uint64_t state;
 	char *text;
-	int err = store_client_read_uint(store, STORE_NO_TX, &state, "%s/state", back);
+	int err;
 
+	store_client_prefetch(store, back, watched_keys, NR_WATCHED);
+	snprintf(tree, sizeof(tree), ERROR_TREE "%s", back + strlen("/local/domain/0"));
+	store_client_prefetch(store, tree, error_keys, 1);
+	err = store_client_read_uint(store, STORE_NO_TX, &state, "%s/state", back);
 	if (err == -ENOENT) {
 		if (asprintf(why, "%s: the device was removed", device) < 0)
 			*why = NULL;
@@ -215,13 +226,38 @@ static int drain_watches(struct store_client *store)
 	return err == -EAGAIN ? 0 : err;
 }
 
+/* The first so many. */
+static void unwatch(struct store_client *store, const char *back, unsigned nr)
+{
+	char path[sizeof(((struct ends *)0)->back) + 8];
+
+	while (nr--) {
+		snprintf(path, sizeof(path), "%s/%s", back, watched_keys[nr]);
+		store_client_unwatch(store, path, WAIT_TOKEN);
+	}
+}
+
+static int watch(struct store_client *store, const char *back)
+{
+	char path[sizeof(((struct ends *)0)->back) + 8];
+	int err = 0;
+
+	for (unsigned i = 0; i < NR_WATCHED && !err; i++) {
+		snprintf(path, sizeof(path), "%s/%s", back, watched_keys[i]);
+		err = store_client_watch(store, path, WAIT_TOKEN);
+		if (err)
+			unwatch(store, back, i);
+	}
+	return err;
+}
+
 static int wait_one(struct store_client *store, const char *back, const char *device, const char *server, int64_t deadline,
 		    char **why)
 {
-	int err, watched = store_client_watch(store, back, WAIT_TOKEN);
+	int err = watch(store, back);
 
-	if (watched)
-		return watched;
+	if (err)
+		return err;
 	while ((err = look(store, back, device, why)) == -EAGAIN) {
 		int64_t left = deadline - clock_now_ms();
 
@@ -237,7 +273,7 @@ static int wait_one(struct store_client *store, const char *back, const char *de
 		if (err < 0)
 			break;
 	}
-	store_client_unwatch(store, back, WAIT_TOKEN);
+	unwatch(store, back, NR_WATCHED);
 	return err;
 }
 
