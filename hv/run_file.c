@@ -168,7 +168,8 @@ void run_file_sweep_left(const char *dir, const char *begin)
 	while (d && (e = readdir(d))) {
 		size_t len = strlen(e->d_name);
 
-		if (!strncmp(e->d_name, begin, strlen(begin)) && len >= sizeof(suffix) && !strcmp(e->d_name + len + 1 - sizeof(suffix), suffix))
+		if (!strncmp(e->d_name, begin, strlen(begin)) && len >= sizeof(suffix) &&
+		    !strcmp(e->d_name + len + 1 - sizeof(suffix), suffix))
 			remove_unheld(dirfd(d), e->d_name);
 	}
 	if (d)

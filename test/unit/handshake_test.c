@@ -649,34 +649,6 @@ static void take_over_that_fails_closes_the_device_and_says_why(void **state)
 	stop_both();
 }
 
-static bool offers_otherwise(struct handshake *h)
-{
-	assert_string_equal(h->own_path, BACK);
-	assert_ptr_equal(h->priv, &back_log);
-	return false;
-}
-
-static void a_device_that_was_offered_otherwise_begins_anew(void **state)
-{
-	struct handshake_driver other = back_driver;
-
-	other.may_take_over = offers_otherwise;
-	connect_keeping_back();
-	handshake_detach(&back);
-	memset(back_log.calls, 0, sizeof(back_log.calls));
-	assert_int_equal(handshake_start_on_bus(&back, &bare_hv, back_store, &other, BACK, &back_log, HANDSHAKE_TAKE_OVER), 0);
-	pump(true, true);
-	assert_string_equal(back_log.calls, "");
-	assert_false(back.connected || front.connected);
-	assert_null(fake_store_get(fs, BACK "/error"));
-	handshake_stop(&front);
-	start_front(&vif_front_driver);
-	pump(true, true);
-	assert_string_equal(back_log.calls, "oc");
-	assert_true(front.connected && back.connected);
-	stop_both();
-}
-
 /* The front end has moved on meanwhile: nothing is left to take over. */
 static void only_a_device_connected_at_both_ends_is_taken_over(void **state)
 {
@@ -798,7 +770,6 @@ int main(void)
 		T(killed_back_end_is_told_to_the_next_one),
 		T(connected_back_end_changes_what_the_front_end_asks_for_and_goes_on),
 		T(take_over_that_fails_closes_the_device_and_says_why),
-		T(a_device_that_was_offered_otherwise_begins_anew),
 		T(only_a_device_connected_at_both_ends_is_taken_over),
 		T(device_that_waits_is_left_waiting_and_offered_again),
 		T(state_that_is_none_closes_the_device_and_says_so),

@@ -257,7 +257,8 @@ static void a_guest_that_asks_for_a_hash_is_told_it_and_chooses_the_queue(void *
 	begin(&(struct vif_features){.sg = true}, false, 2);
 	vif_box_init(&other, true);
 	guest.way[0].queue = other.queue;
-	guest.steer = (struct steer){.algorithm = XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ, .types = STEER_TYPES, .nr_mapping = 2, .mapping = {1, 1}};
+	guest.steer = (struct steer){
+		.algorithm = XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ, .types = STEER_TYPES, .nr_mapping = 2, .mapping = {1, 1}};
 	for (unsigned i = 0; i < RTE_DIM(guest.steer.key) - 1; i++)
 		guest.steer.key[i] = 0x12345678 * (i + 1);
 	box.queue->wants_hash = other.queue->wants_hash = true;
@@ -279,7 +280,8 @@ static void a_guest_that_asks_for_a_hash_is_told_it_and_chooses_the_queue(void *
 
 static void multicasts_that_the_guest_has_not_listed_are_dropped(void **state)
 {
-	static const uint8_t to[][6] = {{0x33, 0x33, 0, 0, 0, 1}, {0x33, 0x33, 0, 0, 0, 2}, {255, 255, 255, 255, 255, 255}, {2, 0, 0, 0, 0, 1}};
+	static const uint8_t to[][6] = {
+		{0x33, 0x33, 0, 0, 0, 1}, {0x33, 0x33, 0, 0, 0, 2}, {255, 255, 255, 255, 255, 255}, {2, 0, 0, 0, 0, 1}};
 	struct rte_mbuf *m[ARRAY_LEN(to)];
 	struct rte_ether_addr listed;
 

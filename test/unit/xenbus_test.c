@@ -47,6 +47,13 @@ static void on_disconnect(struct handshake *h)
 {
 }
 
+static bool offers_same = true;
+
+static bool may_take_over(struct handshake *h)
+{
+	return offers_same;
+}
+
 static int on_probe(struct xenbus *bus, domid_t frontend, unsigned devid, const char *path, void **priv)
 {
 	assert_ptr_equal(xenbus_arg(bus), &arg);
@@ -62,7 +69,15 @@ static void on_remove(struct xenbus *bus, void *priv)
 }
 
 static const struct xenbus_driver driver = {
-	.handshake = {.type = "vbd", .is_back = true, .offer = on_offer, .connect = on_connect, .disconnect = on_disconnect},
+	.handshake =
+		{
+			.type = "vbd",
+			.is_back = true,
+			.may_take_over = may_take_over,
+			.offer = on_offer,
+			.connect = on_connect,
+			.disconnect = on_disconnect,
+		},
 	.probe = on_probe,
 	.remove = on_remove,
 };
@@ -378,6 +393,18 @@ static void bus_that_keeps_devices_leaves_them_to_the_next_one(void **state)
 		assert_int_equal(nr_connects, 1 + round);
 		assert_int_equal(nr_offers, 2 + round); /* of the one that still waits */
 	}
+	/* The next one offers otherwise: the device has to begin anew. */
+	offers_same = false;
+	xenbus_destroy(bus);
+	assert_int_equal(xenbus_create(box.dom0, &driver, &arg, &bus), 0);
+	assert_int_equal(nr_takeovers, 2);
+	assert_back(a, 51712, "state", "5");
+	assert_int_equal(store_client_printf(sc, STORE_NO_TX, front_dir(a), "state", "6"), 0);
+	assert_int_equal(store_client_printf(sc, STORE_NO_TX, front_dir(a), "state", "1"), 0);
+	while (nr_offers < 6)
+		assert_true(box_wait_readable(xenbus_fd(bus)) && !xenbus_process(bus));
+	assert_back(a, 51712, "state", "2");
+	offers_same = true;
 	box.dom0->keeps_devices = false;
 	xenbus_destroy(bus);
 	assert_back(a, 51712, "state", "6");
