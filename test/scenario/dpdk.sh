@@ -221,6 +221,9 @@ for port in 0 1; do
 done
 tell "port config all max-lro-pkt-size 65535"
 tell "port start all"
+: >"$system_dir/log/testpmd.log"
+tell "show port 1 rx_offload configuration" # in turn: the ports have been started when it is said
+system_until 20 testpmd_says TCP_LRO || fail "the ports take large packets"
 start_tap 1
 start_tap 2
 nsenter --net="/proc/${tap_pid[2]}/ns/net" iperf3 -s >/dev/null 2>&1 &
