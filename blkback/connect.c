@@ -132,6 +132,11 @@ static int vbd_open_link(struct handshake *h, struct vbd *vbd, const struct fron
 
 	if (err)
 		return err;
+	/* The journal belongs to this connection, and so do the counters of whoever left it. */
+	if (h->is_takeover && !config.io.is_clean)
+		counters_file_go_on(&vbd->stats_file);
+	else
+		counters_file_drop(&vbd->stats_file);
 	err = link_open(h, &config, front, &vbd->link);
 	if (err) {
 		journal_file_close(&vbd->journal, !h->is_takeover || config.io.is_clean);

@@ -17,11 +17,10 @@ int vbd_init(struct vbd *vbd, const struct blkback_options *options, const char 
 	vbd->limits.handle = (uint16_t)devid;
 	limit_set_burst(&vbd->limit, LIMIT_DEFAULT_BURST_MS);
 	snprintf(name, sizeof(name), STATS_FILE_NAME, domid, devid);
-	err = run_file_create(&vbd->stats_memory, run_dir, name, counters_bytes(&stats_layout, options->max_queues));
+	err = counters_file_create(&vbd->stats_file, run_dir, name, &stats_layout, options->max_queues);
 	if (err)
 		return err;
-	counters_init(vbd->stats_memory.memory, &stats_layout, options->max_queues);
-	vbd->stats = counters_queues(vbd->stats_memory.memory, &stats_layout);
+	vbd->stats = vbd->stats_file.queues;
 	return 0;
 }
 
@@ -36,7 +35,7 @@ void vbd_finish(struct vbd *vbd)
 		vbd_close_link(vbd);
 	if (vbd->is_image_open)
 		disk_image_close(&vbd->image);
-	run_file_close(&vbd->stats_memory, true);
+	counters_file_close(&vbd->stats_file, true);
 }
 
 void vbd_close_link(struct vbd *vbd)

@@ -14,6 +14,7 @@
 #include "blkback/journal_file.h"
 #include "blkback/link.h"
 #include "blkback/stats.h"
+#include "hv/counters_file.h"
 
 struct vbd {
 	struct vbd *next; /* blkback's list */
@@ -31,7 +32,7 @@ struct vbd {
 	unsigned max_queues; /* offered */
 	struct link *link;   /* NULL: neither connected nor lingering */
 	struct journal_file journal; /* the link's */
-	struct run_file stats_memory;
+	struct counters_file stats_file;
 	struct stats_queue *stats; /* in it: of options->max_queues */
 };
 

@@ -65,6 +65,44 @@ static inline void set_offloads(struct rte_mbuf *m, const struct netfront_meta *
 	}
 }
 
+/* The mbuf that was attached to the page has been freed, or detached; one that was sent is the tx slot's. */
+static void page_freed(void *page, void *loan)
+{
+	struct netfront_loan *l = loan;
+
+	if (!l->is_resent)
+		netfront_loan_end(l);
+}
+
+/* The frame stays where it is; what is before and behind it in its page is room. */
+static inline void attach(struct rte_mbuf *m, struct netfront_loan *loan, const uint8_t *data_sh)
+{
+	struct rte_mbuf_ext_shared_info *shared = (struct rte_mbuf_ext_shared_info *)loan->borrower;
+	uint16_t offset = (uint16_t)((uintptr_t)data_sh % PAGE_BYTES);
+	uint8_t *page = (uint8_t *)(uintptr_t)data_sh - offset;
+
+	_Static_assert(sizeof(*shared) <= sizeof(loan->borrower), "DPDK's record of a buffer is kept with the loan");
+	*shared = (struct rte_mbuf_ext_shared_info){.free_cb = page_freed, .fcb_opaque = loan, .refcnt = 1};
+	rte_pktmbuf_attach_extbuf(m, page, (rte_iova_t)(uintptr_t)page, PAGE_BYTES, shared);
+	m->data_off = offset;
+}
+
+/* One that lies in one page, whatever goes with it. */
+static bool lend_frame(struct netfront_ring *r, const struct netfront_frame *f, struct rte_mbuf *m)
+{
+	const struct netfront_fragment *at = &f->fragment[0];
+	struct netfront_loan *loan;
+
+	if (f->nr_fragments != 1 || f->bytes <= NETFRONT_LEND_ABOVE)
+		return false;
+	loan = netfront_ring_lend_frame(r);
+	if (!loan)
+		return false;
+	attach(m, loan, r->rx_pages_sh + pages_to_bytes(at->page) + at->offset);
+	r->count->rx_lent++;
+	return true;
+}
+
 /* One frame into mbufs; NULL: there are none. */
 static inline struct rte_mbuf *receive(struct netfront_pmd_queue *q, struct netfront_ring *r, const struct netfront_frame *f)
 {
@@ -73,8 +111,12 @@ static inline struct rte_mbuf *receive(struct netfront_pmd_queue *q, struct netf
 
 	if (unlikely(!m))
 		return NULL;
-	bytes = RTE_MIN(f->bytes, (uint32_t)rte_pktmbuf_tailroom(m));
-	netfront_ring_copy(r, rte_pktmbuf_mtod(m, void *), bytes);
+	if (r->loans && lend_frame(r, f, m)) {
+		bytes = f->bytes;
+	} else {
+		bytes = RTE_MIN(f->bytes, (uint32_t)rte_pktmbuf_tailroom(m));
+		netfront_ring_copy(r, rte_pktmbuf_mtod(m, void *), bytes);
+	}
 	m->data_len = (uint16_t)bytes;
 	m->pkt_len = f->bytes;
 	m->port = q->port_id;
@@ -86,28 +128,6 @@ static inline struct rte_mbuf *receive(struct netfront_pmd_queue *q, struct netf
 	return m;
 }
 
-/* The mbuf that was attached to the page has been freed, or detached; one that was sent is the tx slot's. */
-static void page_freed(void *page, void *loan)
-{
-	struct netfront_loan *l = loan;
-
-	if (!l->is_resent)
-		netfront_loan_end(l);
-}
-
-/* The frame stays where it is; what is before and behind it in its page is room. */
-static inline void attach(struct rte_mbuf *m, struct netfront_loan *loan, const struct netfront_simple *f)
-{
-	struct rte_mbuf_ext_shared_info *shared = (struct rte_mbuf_ext_shared_info *)loan->borrower;
-	uint16_t offset = (uint16_t)((uintptr_t)f->data_sh % PAGE_BYTES);
-	uint8_t *page = (uint8_t *)(uintptr_t)f->data_sh - offset;
-
-	_Static_assert(sizeof(*shared) <= sizeof(loan->borrower), "DPDK's record of a buffer is kept with the loan");
-	*shared = (struct rte_mbuf_ext_shared_info){.free_cb = page_freed, .fcb_opaque = loan, .refcnt = 1};
-	rte_pktmbuf_attach_extbuf(m, page, (rte_iova_t)(uintptr_t)page, PAGE_BYTES, shared);
-	m->data_off = offset;
-}
-
 /* A long frame whose page can be lent. */
 static inline bool receive_in_place(struct netfront_ring *r, unsigned i, const struct netfront_simple *f, struct rte_mbuf *m)
 {
@@ -115,7 +135,7 @@ static inline bool receive_in_place(struct netfront_ring *r, unsigned i, const s
 
 	if (!loan)
 		return false;
-	attach(m, loan, f);
+	attach(m, loan, f->data_sh);
 	r->count->rx_lent++;
 	return true;
 }

@@ -264,6 +264,11 @@ static inline struct netfront_loan *netfront_ring_lend(struct netfront_ring *r, 
 }
 /* The next whole frame, until done is called; NULL: there is none. */
 const struct netfront_frame *netfront_ring_next(struct netfront_ring *r);
+/* Of a ring with loans: that frame's page, if it lies in one, as netfront_ring_lend; nothing of the frame is to be copied then. */
+static inline struct netfront_loan *netfront_ring_lend_frame(struct netfront_ring *r)
+{
+	return netfront_loans_lend(r->loans, &r->rx_page[r->rx_done & (r->nr_slots - 1)]);
+}
 /* Copies that frame's next bytes out; no more than it has. */
 void netfront_ring_copy(struct netfront_ring *r, void *to, uint32_t bytes);
 /*

@@ -57,14 +57,14 @@ static inline void net_pair_init_as(struct net_pair *p, uint32_t slots, uint32_t
 /* With twice as many rx pages, which are lent. */
 static inline void net_pair_init_lending(struct net_pair *p, uint32_t slots)
 {
-	net_pair_init_as(p, slots, NETFRONT_SG, NETFRONT_SG);
+	net_pair_init_as(p, slots, NETFRONT_SG, NETFRONT_SG | NETFRONT_HASH);
 	free(p->memory.rx_pages);
 	p->memory.rx_pages = net_pair_pages(2 * slots);
 	p->memory.loans = aligned_alloc(RING_LINE_BYTES, sizeof(*p->memory.loans));
 	if (!p->memory.loans)
 		abort();
 	*p->memory.loans = (struct netfront_loans){.pages_sh = p->memory.rx_pages, .nr_pages = 2 * slots};
-	net_pair_begin(p, NETFRONT_SG, NETFRONT_SG);
+	net_pair_begin(p, NETFRONT_SG, NETFRONT_SG | NETFRONT_HASH);
 }
 
 /* Every rx page is behind one slot, or spare, or out. */

@@ -381,14 +381,12 @@ static void a_bad_front_end_is_told_what_is_wrong(void **state)
 	static const struct {
 		const char *key, *value, *says;
 	} cases[] = {
-		{"ring-ref", NULL, "ring-ref"},
-		{"ring-ref", "", "ring-ref"},
+		{"ring-ref", NULL, "ring-ref"}, {"ring-ref", "", "ring-ref"},
 		{"ring-ref", "eight", "ring-ref"},
 		{"ring-ref", "4294967296", "ring-ref"},
 		{"event-channel", NULL, "event-channel"},
 		{"event-channel", "99999999999999999999", "event-channel"},
-		{"ring-page-order", "5", "max-ring-page-order is 4"},
-		{"ring-page-order", "4294967295", "max-ring-page-order is 4"},
+		{"ring-page-order", "5", "max-ring-page-order is 4"}, {"ring-page-order", "4294967295", "max-ring-page-order is 4"},
 		{"ring-page-order", "18446744073709551615", "ring-page-order"},
 		{"ring-page-order", "x", "ring-page-order"},
 		{"ring-page-order", "1", "ring-ref0"},
@@ -422,8 +420,7 @@ static void a_bad_disk_is_refused_with_a_sentence(void **state)
 		{"params", "/no/such/image", "/no/such/image does not exist"},
 		{"params", NULL, "names no image"},
 		{"params", "/dev/null", "neither a file nor a block device"},
-		{"mode", "x", "use r or w"},
-		{"mode", NULL, "no mode"},
+		{"mode", "x", "use r or w"}, {"mode", NULL, "no mode"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -445,10 +442,7 @@ static void a_failed_connect_leaves_nothing_open(void **state)
 		int *error;
 		const char *says;
 	} cases[] = {
-		{&world.peer_error, "cannot be reached"},
-		{&world.map_error, "cannot be mapped"},
-		{&world.bind_error, "cannot be bound"},
-	};
+		{&world.peer_error, "cannot be reached"}, {&world.map_error, "cannot be mapped"}, {&world.bind_error, "cannot be bound"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct rig r;
@@ -622,30 +616,37 @@ static void limits_follow_the_store(void **state)
 /* The back end is gone without a word: its memory is, and its files and the store are not. */
 static void rig_kill(struct rig *r)
 {
-	char path[128], copy[160];
+	static const char *const files[] = {"vbd-3-51712.inflight", "vbd-3-51712.stats"};
+	char path[ARRAY_LEN(files)][128], copy[ARRAY_LEN(files)][288];
 
-	snprintf(path, sizeof(path), "%s/vbd-3-51712.inflight", world.run_dir);
-	snprintf(copy, sizeof(copy), "%s.killed", path);
-	assert_int_equal(link(path, copy), 0);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		snprintf(path[i], sizeof(path[i]), "%s/%s", world.run_dir, files[i]);
+		snprintf(copy[i], sizeof(copy[i]), "%s.killed", path[i]);
+		assert_int_equal(link(path[i], copy[i]), 0);
+	}
 	vbd_driver.disconnect(&r->h);
-	assert_int_equal(access(path, F_OK), -1); /* a clean end leaves nothing */
-	assert_int_equal(rename(copy, path), 0);
 	vbd_finish(&r->vbd);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		assert_int_equal(access(path[i], F_OK), -1); /* a clean end leaves nothing */
+		assert_int_equal(rename(copy[i], path[i]), 0);
+	}
 	assert_int_equal(vbd_init(&r->vbd, &r->options, world.run_dir, -1, 3, 51712), 0);
 	r->h.is_takeover = r->h.is_unclean = true;
 }
 
-static void a_running_device_is_taken_over_with_what_was_offered(void **state)
+static void a_running_device_is_taken_over_with_what_was_offered_and_counted(void **state)
 {
 	struct rig r;
 
 	rig_start(&r);
 	r.options.max_segments = 1000;
 	offer_and_connect(&r);
+	r.vbd.stats[0].stats.reads = 7;
 	rig_kill(&r);
 	r.options.max_segments = 32;
 	assert_int_equal(vbd_driver.connect(&r.h), 0);
 	assert_int_equal(r.vbd.limits.max_segments, 1000);
+	assert_int_equal(r.vbd.stats[0].stats.reads, 7);
 	assert_string_equal(world.said, "");
 	rig_stop(&r);
 }
@@ -790,7 +791,7 @@ int main(void)
 		cmocka_unit_test(limits_follow_the_store),
 		cmocka_unit_test(connecting_and_disconnecting_fast_leaves_nothing),
 		cmocka_unit_test(an_image_that_hangs_holds_up_its_own_device_only),
-		cmocka_unit_test(a_running_device_is_taken_over_with_what_was_offered),
+		cmocka_unit_test(a_running_device_is_taken_over_with_what_was_offered_and_counted),
 		cmocka_unit_test(a_journal_that_is_not_this_connections_is_not_believed),
 	};
 

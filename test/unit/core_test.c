@@ -315,7 +315,8 @@ static long serve(struct core_client *c, const char *type, uint32_t takes_some)
 {
 	struct local_serve op = {.takes_some = takes_some};
 
-	memcpy(op.type, type, strnlen(type, sizeof(op.type)));
+	for (size_t i = 0; i < sizeof(op.type) && type[i]; i++) /* whether or not it ends in there */
+		op.type[i] = type[i];
 	return core_client_op(c, LOCAL_HYPERCALL, LOCAL_OP_serve, &op, sizeof(op));
 }
 

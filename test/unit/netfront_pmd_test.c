@@ -355,6 +355,35 @@ static void a_received_frame_is_sent_on_in_its_page(void **state)
 	assert_int_equal(rte_mempool_in_use_count(pool), 0);
 }
 
+/* Several queues have a hash with every frame. */
+static void a_frame_with_extra_info_stays_in_its_page_too(void **state)
+{
+	struct netif_extra_info extra = {.type = XEN_NETIF_EXTRA_TYPE_HASH, .u.hash = {.type = 1, .value = {1, 2, 3, 4}}};
+	struct netif_rx_response rsp = {.status = 1500, .flags = NETRXF_extra_info}, raw;
+	struct netif_rx_request req;
+	struct rte_mbuf *m;
+
+	memcpy(&raw, &extra, sizeof(raw));
+	for (unsigned i = 0; i < 3000; i++) {
+		netif_rxr_back_take(&pair.rx, &req);
+		memcpy(net_pair_rx_page(&pair, &req), frame, 1500);
+		rsp.id = req.id;
+		netif_rxr_back_put(&pair.rx, &rsp);
+		netif_rxr_back_take(&pair.rx, &req);
+		netif_rxr_back_put(&pair.rx, &raw);
+		netif_rxr_back_push(&pair.rx);
+		assert_int_equal(netfront_pmd_rx(&rx, &m, 1), 1);
+		net_pair_check_loans(&queue.ring);
+		assert_true(is_lent(m));
+		assert_int_equal(m->pkt_len, 1500);
+		assert_memory_equal(rte_pktmbuf_mtod(m, void *), frame, 1500);
+		assert_true(m->ol_flags & RTE_MBUF_F_RX_RSS_HASH);
+		rte_pktmbuf_free(m);
+	}
+	assert_int_equal(queue.ring.count->rx_lent, 3000);
+	assert_null(queue.ring.broken);
+}
+
 /* Until it is answered its page belongs to the back end: it is not posted, and when none is spare frames are copied. */
 static void a_page_that_was_sent_on_comes_back_with_the_answer(void **state)
 {
@@ -443,6 +472,7 @@ int main(void)
 		WITH_LOANS(without_a_spare_page_frames_are_copied),
 		WITH_LOANS(any_thread_may_free_what_was_received),
 		WITH_LOANS(a_received_frame_is_sent_on_in_its_page),
+		WITH_LOANS(a_frame_with_extra_info_stays_in_its_page_too),
 		WITH_LOANS(a_page_that_was_sent_on_comes_back_with_the_answer),
 		WITH_LOANS(a_frame_that_is_not_the_senders_alone_is_copied),
 		WITH_A_PAIR(nobody_is_inside_a_closed_turnstile),
