@@ -167,7 +167,7 @@ system_until 10 pings 10.9.0.2 || fail "ping through testpmd"
 system_until 10 pings fd09::2 || fail "ping through testpmd over IPv6"
 in_ns 1 ping -q -A -c 500 -s 1400 10.9.0.2 | grep -q ' 500 received' || fail "500 pings through testpmd"
 holds "two guests ping each other through testpmd, which serves their vifs"
-nsenter --net="/proc/${tap_pid[2]}/ns/net" iperf3 -s >/dev/null 2>&1 &
+nsenter --net="/proc/${tap_pid[2]}/ns/net" iperf3 -s >"$system_dir/log/iperf3.log" 2>&1 &
 system_pids+=($!)
 system_names+=(iperf3)
 is_listening() { [ -n "$(in_ns 2 ss -Hltn 'sport = :5201')" ]; }
@@ -226,9 +226,6 @@ tell "show port 1 rx_offload configuration" # in turn: the ports have been start
 system_until 20 testpmd_says TCP_LRO || fail "the ports take large packets"
 start_tap 1
 start_tap 2
-nsenter --net="/proc/${tap_pid[2]}/ns/net" iperf3 -s >/dev/null 2>&1 &
-system_pids+=($!)
-system_names+=(iperf3)
 # counts PORT NAME: some queue of the port's does.
 counts() {
 	: >"$system_dir/log/testpmd.log"
@@ -243,17 +240,20 @@ for engine in csum io; do
 	tell "clear port xstats all"
 	system_until 10 pings 10.9.0.2 || fail "ping through testpmd with large packets"
 	system_until 10 pings fd09::2 || fail "ping over IPv6 through testpmd with large packets"
+	nsenter --net="/proc/${tap_pid[2]}/ns/net" iperf3 -s >"$system_dir/log/iperf3.log" 2>&1 &
+	system_pids+=($!)
+	system_names+=(iperf3)
 	system_until 10 is_listening || fail "iperf3 listens"
 	run_iperf "$system_dir/iperf" -t 1 -c 10.9.0.2 || fail "iperf3: $(tail -n 2 "$system_dir/iperf")"
 	cross_whole 0 1 || fail "$engine: guest 1's large packets do not reach guest 2 in one piece"
 	run_iperf "$system_dir/iperf" -t 1 -R -c fd09::2 || fail "iperf3: $(tail -n 2 "$system_dir/iperf")"
 	cross_whole 1 0 || fail "$engine: guest 2's large packets do not reach guest 1 in one piece"
+	system_stop iperf3
 	tell stop
 done
 bad=$(for n in 1 2; do in_ns $n cat /proc/net/snmp; done | awk '/^Tcp: [0-9]/ { sum += $NF } END { print sum + 0 }')
 [ "$bad" = 0 ] || fail "the guests saw $bad wrong checksums"
 holds "large packets cross a testpmd that asks for them in one piece, through its csum engine and as they are"
-system_stop iperf3
 end_tap 1
 end_tap 2
 testpmd_end
