@@ -546,6 +546,8 @@ static inline uint32_t tx_simple_look(struct vif_queue *q, uint32_t n, struct tx
 			break;
 		s[i] = (struct tx_simple){e->page + req.offset, e, req.id, req.size, req.flags};
 		prefetch(s[i].bytes_sh);
+		if (unlikely(req.size > VIF_TX_COPY_BYTES)) /* both lines of its headers */
+			prefetch(s[i].bytes_sh + RING_LINE_BYTES);
 	}
 	return i;
 }

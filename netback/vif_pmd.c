@@ -34,7 +34,9 @@
 #include "netback/vif_pmd.h"
 
 #define MAX_TX_QUEUES 32u /* one for each lcore that sends, as Open vSwitch has it */
-#define EXT_MBUFS 2047u /* of pages that are out: more than all slots of all queues */
+/* Of pages that are out: all slots of all queues, and what lcores keep in their caches. */
+#define EXT_MBUFS 8191u
+#define EXT_CACHE 64u
 #define TICK_MS 100
 #define DRAIN_TICKS 20 /* how long close waits for borrowed pages */
 
@@ -618,7 +620,7 @@ static int open_port(struct vif_pmd *p, const char *name, const struct devargs *
 	p->port.vif = &p->vif;
 	rte_eth_random_addr(p->port.ethdev.mac.addr_bytes);
 	snprintf(pool, sizeof(pool), "ext_%.20s", name);
-	p->ext_pool = p->pools.ext_pool = rte_pktmbuf_pool_create(pool, EXT_MBUFS, 0, 0, 0, SOCKET_ID_ANY);
+	p->ext_pool = p->pools.ext_pool = rte_pktmbuf_pool_create(pool, EXT_MBUFS, EXT_CACHE, 0, 0, SOCKET_ID_ANY);
 	if (!p->ext_pool)
 		return -ENOMEM;
 	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
