@@ -19,12 +19,11 @@
  * Fails    bad request: NETIF_RSP_ERROR; impossible ring: vif_fail(), and nothing is touched any more.
  * Spec     xen/io/netif.h.
  */
-#include <rte_lcore.h>
-
 #include "netback/vif.h"
 #include "rings/copy_frame.h"
 
 #define SLOT_MASK (VIF_RING_SLOTS - 1)
+#define OUT_LOOKS 16u /* in vain, in one go, for pages that came back: they mostly do in the order in which they went */
 
 static void tx_answer(struct vif_queue *q, uint16_t id, int16_t status)
 {
@@ -53,26 +52,41 @@ static void tx_push(struct vif_queue *q)
 
 /* ---- pages that come back --------------------------------------------------------------------------------------- */
 
+/* Whichever thread it is: one store. What it did with the page comes before. */
 void vif_tx_slot_freed(void *page, void *slot)
 {
-	struct vif_tx_slot *s = slot;
-	struct vif_queue *q = s->queue;
-
-	/* Only the worker's own lcore matches, and it stands still while the field changes. */
-	if (load_relaxed(&q->lcore) == rte_lcore_id())
-		q->tx.done_slot[q->tx.nr_done++] = (uint16_t)(s - q->tx.slot);
-	else
-		rte_ring_mp_enqueue(q->tx.done, s); /* as many places as slots: never full */
+	store_release(&((struct vif_tx_slot *)slot)->is_out, false); /* pairs with tx_collect's acquire */
 }
 
-/* Moves up to max slots that came back into slots[]. */
-static uint32_t tx_collect(struct vif_queue *q, struct vif_tx_slot *slots[], uint32_t max)
+/* Looks at slots that are out, the longest first, until most have been in vain. Moves up to max that came back into slots[]. */
+static uint32_t tx_collect(struct vif_queue *q, struct vif_tx_slot *slots[], uint32_t max, uint32_t most)
 {
-	uint32_t n = 0;
+	struct vif_tx *tx = &q->tx;
+	uint32_t n = 0, in_vain = 0;
 
-	while (q->tx.nr_done && n < max)
-		slots[n++] = &q->tx.slot[q->tx.done_slot[--q->tx.nr_done]];
-	return n + rte_ring_sc_dequeue_burst(q->tx.done, (void **)&slots[n], max - n, NULL);
+	for (uint32_t looks = tx->nr_out; looks && n < max && in_vain < most; looks--) {
+		uint16_t i = tx->out_slot[tx->out_at++ & SLOT_MASK];
+
+		if (load_acquire(&tx->slot[i].is_out)) {
+			tx->out_slot[(tx->out_at + tx->nr_out - 1) & SLOT_MASK] = i;
+			in_vain++;
+			continue;
+		}
+		tx->nr_out--;
+		slots[n++] = &tx->slot[i];
+	}
+	return n;
+}
+
+/* A free slot, for a page that goes out. */
+static inline struct vif_tx_slot *tx_slot_out(struct vif_queue *q)
+{
+	uint16_t i = q->tx.free_slot[--q->tx.nr_free];
+
+	q->tx.out_slot[(q->tx.out_at + q->tx.nr_out++) & SLOT_MASK] = i;
+	q->tx.slot[i].is_out = true;
+	q->nr_attached++;
+	return &q->tx.slot[i];
 }
 
 static void tx_release(struct vif_queue *q, struct vif_tx_slot *slots[], uint32_t n)
@@ -97,7 +111,7 @@ static void tx_finish(struct vif_queue *q)
 	struct vif_tx_slot *slots[VIF_TX_BURST];
 	uint32_t n;
 
-	while (q->nr_attached && (n = tx_collect(q, slots, VIF_TX_BURST)) != 0) {
+	while (q->tx.nr_out && (n = tx_collect(q, slots, VIF_TX_BURST, OUT_LOOKS)) != 0) {
 		/* Unmapped first: an answered page is the guest's again. */
 		tx_release(q, slots, n);
 		for (uint32_t i = 0; i < n; i++) {
@@ -120,21 +134,19 @@ uint32_t vif_tx_reclaim(struct vif_queue *q)
 	struct vif_tx_slot *slots[VIF_TX_BURST];
 	uint32_t n;
 
-	while (q->nr_attached && (n = tx_collect(q, slots, VIF_TX_BURST)) != 0)
+	while (q->tx.nr_out && (n = tx_collect(q, slots, VIF_TX_BURST, VIF_RING_SLOTS)) != 0)
 		tx_release(q, slots, n);
 	return q->nr_attached;
 }
 
-void vif_attach(struct vif_queue *q, bool *any_fault, uint32_t lcore)
+void vif_attach(struct vif_queue *q, bool *any_fault)
 {
 	q->any_fault = any_fault;
-	store_relaxed(&q->lcore, lcore);
 }
 
 void vif_detach(struct vif_queue *q)
 {
 	vif_rx_drop_held(q);
-	store_relaxed(&q->lcore, VIF_LCORE_NONE);
 }
 
 /* ---- taking and planning ---------------------------------------------------------------------------------------- */
@@ -416,7 +428,7 @@ static void tx_attach(struct vif_queue *q, struct vif_tx_work *w, uint32_t frag,
 	const struct tx_frag *f = &w->chain.frag[frag];
 	struct stage_entry *staged = w->is_staged ? w->staged[frag] : NULL;
 	uint16_t from = frag == w->first_mapped_frag ? w->mapped_from : 0;
-	struct vif_tx_slot *s = &q->tx.slot[q->tx.free_slot[--q->tx.nr_free]];
+	struct vif_tx_slot *s = tx_slot_out(q);
 	uint8_t *bytes = (staged ? staged->page : (uint8_t *)map->page) + f->offset + from;
 
 	s->staged = staged;
@@ -432,7 +444,6 @@ static void tx_attach(struct vif_queue *q, struct vif_tx_work *w, uint32_t frag,
 	last->next = seg;
 	w->m->nb_segs++;
 	w->m->pkt_len += seg->data_len;
-	q->nr_attached++;
 }
 
 /* What the guest left to us of the checksum, or knows of it. False: it cannot be done to this packet, which is gone. */
@@ -555,7 +566,7 @@ static inline uint32_t tx_simple_look(struct vif_queue *q, uint32_t n, struct tx
 /* The headers are copied, what is behind them stays in the guest's page. */
 static void tx_simple_attach(struct vif_queue *q, const struct tx_simple *s, uint32_t idx, struct rte_mbuf *m, struct rte_mbuf *seg)
 {
-	struct vif_tx_slot *slot = &q->tx.slot[q->tx.free_slot[--q->tx.nr_free]];
+	struct vif_tx_slot *slot = tx_slot_out(q);
 	uint8_t *bytes = (uint8_t *)s->staged->page + (s->bytes_sh - s->staged->page) + VIF_TX_HEADER_BYTES;
 	uint16_t len = (uint16_t)(s->size - VIF_TX_HEADER_BYTES);
 
@@ -570,7 +581,6 @@ static void tx_simple_attach(struct vif_queue *q, const struct tx_simple *s, uin
 	seg->data_len = len;
 	m->next = seg;
 	m->nb_segs = 2;
-	q->nr_attached++;
 }
 
 static inline bool tx_simple_is_long(const struct tx_simple *s)

@@ -89,17 +89,6 @@ static void slots_init(struct vif_queue *q)
 	}
 }
 
-static int done_ring_create(struct rte_ring **out)
-{
-	static unsigned serial; /* names need only be unique in this process */
-	char name[RTE_RING_NAMESIZE];
-
-	snprintf(name, sizeof(name), "netback_done_%u", serial++);
-	/* A ring of n holds n - 1. */
-	*out = rte_ring_create(name, 2 * VIF_RING_SLOTS, SOCKET_ID_ANY, RING_F_SC_DEQ);
-	return *out ? 0 : -rte_errno;
-}
-
 static int events_bind(struct vif_queue *q, domid_t domid, const struct vif_keys *keys)
 {
 	int err = hv_evtchn_bind_interdomain(q->hv, domid, keys->tx_port, &q->tx_port);
@@ -133,7 +122,6 @@ static void queue_set(struct vif_queue *q, struct hv *hv, const struct vif_featu
 	q->tick_length = clock_tick_length();
 	q->pool = pools->pool;
 	q->ext_pool = pools->ext_pool;
-	q->lcore = VIF_LCORE_NONE;
 	q->max_frame = features->sg ? VIF_MAX_FRAME : PAGE_BYTES;
 	q->caps = features->caps;
 	q->rx_notify = features->rx_notify;
@@ -157,13 +145,10 @@ int vif_queue_create(struct hv *hv, domid_t domid, const struct vif_keys *keys, 
 	err = journal_find(q, keys->journal);
 	if (err)
 		goto free_queue;
-	err = done_ring_create(&q->tx.done);
-	if (err)
-		goto free_journal;
 	*what = "the domain's memory";
 	err = hv_peer_open(hv, domid, &q->peer);
 	if (err)
-		goto free_ring;
+		goto free_journal;
 	*what = "tx-ring-ref";
 	err = hv_peer_map_ring(q->peer, &keys->tx_ring_ref, 1, &q->tx_area);
 	if (err)
@@ -197,8 +182,6 @@ unmap_tx:
 	hv_peer_unmap_ring(q->peer, q->tx_area);
 close_peer:
 	hv_peer_close(q->peer);
-free_ring:
-	rte_ring_free(q->tx.done);
 free_journal:
 	free(q->own_journal);
 free_queue:
@@ -230,7 +213,6 @@ bool vif_queue_drain(struct vif_queue *q)
 		return false;
 	stage_drop(q);
 	hv_peer_close(q->peer);
-	rte_ring_free(q->tx.done);
 	free(q->own_journal);
 	free(q);
 	return true;

@@ -16,7 +16,7 @@
 
 #include <sys/queue.h>
 
-#include <rte_ring.h>
+#include <rte_mbuf.h>
 
 #include "hv/histogram.h"
 #include "hv/hv.h"
@@ -41,7 +41,6 @@
 #define VIF_RX_HELD 64             /* packets that wait for the guest's buffers */
 #define VIF_RX_HELD_BYTES (VIF_RING_SLOTS * PAGE_BYTES) /* and their bytes: what one sender has in its ring */
 #define VIF_RX_PATIENCE_MS 100     /* how long the first of them waits; they may be others' pages */
-#define VIF_LCORE_NONE (UINT32_MAX - 1) /* no thread has it; LCORE_ID_ANY is what threads unknown to the EAL have */
 
 enum vif_fault {
 	VIF_FAULT_NONE,
@@ -102,6 +101,7 @@ struct vif_tx_slot {
 	struct stage_entry *staged; /* whose page it is; NULL: mapped for this packet */
 	grant_handle_t handle;
 	uint16_t id;
+	bool is_out; /* cleared by whoever frees the packet */
 };
 
 /* One packet of the burst being taken. */
@@ -122,10 +122,10 @@ struct vif_tx {
 	uint32_t taken_at, taken_end; /* of the journal's taken[], as the ring counts */
 	uint32_t seen; /* requests known to be published, as the ring's own index */
 	bool is_skipping;             /* the rest of a packet that was too long is being refused */
-	uint16_t nr_free, nr_done;
-	struct rte_ring *done; /* slots freed in other threads */
+	uint32_t nr_free, nr_out;
+	uint32_t out_at; /* the first of out_slot[] */
 	uint16_t free_slot[VIF_RING_SLOTS];
-	uint16_t done_slot[VIF_RING_SLOTS]; /* slots freed in the worker */
+	uint16_t out_slot[VIF_RING_SLOTS]; /* a queue: their pages are out in the world, or are back and nobody has looked */
 	struct vif_tx_slot slot[VIF_RING_SLOTS];
 	struct vif_tx_work work[VIF_TX_BURST];
 	struct grant_copy_op copy[VIF_OPS];
@@ -156,7 +156,6 @@ struct vif_queue {
 	struct rte_mempool *ext_pool; /* without */
 	evtchn_port_t tx_port, rx_port; /* one and the same unless the event channels are split */
 	int tx_fd, rx_fd;
-	uint32_t lcore;          /* the worker's lcore id while attached: it frees without the ring */
 	uint32_t nr_attached;    /* pages out in the world */
 	uint32_t max_frame;      /* what the guest can take */
 	unsigned caps;           /* OFFLOAD_*: what the guest takes as it is */
@@ -265,12 +264,9 @@ static inline void vif_tend(struct vif_queue *q)
 		vif_rx_retry(q);
 	vif_tx_finish(q);
 }
-/*
- * Before anybody moves packets of the queue. any_fault becomes true when the queue fails, stalls, or goes on. lcore: whose
- * thread alone moves them, and gets its slots back without the ring of done slots; or VIF_LCORE_NONE.
- */
-void vif_attach(struct vif_queue *q, bool *any_fault, uint32_t lcore);
-/* Nobody moves packets of the queue any more: they come back through the ring of done slots alone. */
+/* Before anybody moves packets of the queue. any_fault becomes true when the queue fails, stalls, or goes on. */
+void vif_attach(struct vif_queue *q, bool *any_fault);
+/* Nobody moves packets of the queue any more. */
 void vif_detach(struct vif_queue *q);
 /* A packet's last reference went: any thread. */
 void vif_tx_slot_freed(void *page, void *slot);

@@ -117,7 +117,7 @@ static int make_queues(struct vif_pmd *p, struct handshake *h, const struct vif_
 			drop_queues(p);
 			return err;
 		}
-		vif_attach(p->vif.queue[i], &p->any_fault, VIF_LCORE_NONE); /* pages come back from any lcore */
+		vif_attach(p->vif.queue[i], &p->any_fault);
 		p->vif.nr_queues++;
 	}
 	return 0;

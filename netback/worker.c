@@ -35,7 +35,6 @@ struct worker {
 	int epoll_fd;
 	int wake_fd; /* the control thread and other workers write it */
 	pthread_t thread;
-	uint32_t lcore; /* DPDK's number for the thread */
 	struct worker_options opt;
 	unsigned load;
 	TAILQ_HEAD(, worker_port) all;
@@ -288,9 +287,8 @@ static void *worker_main(void *arg)
 	unsigned round = 0;
 
 	worker_pin(w);
-	/* An lcore id of its own: the pools' caches and our packets' shortest way home. */
+	/* An lcore id of its own: the pools' caches. */
 	w->start_err = rte_thread_register() == 0 ? 0 : -rte_errno;
-	w->lcore = rte_lcore_id();
 	sem_post(&w->started);
 	while (w->start_err == 0 && !load_relaxed(&w->must_stop)) {
 		if (unlikely(load_acquire(&w->must_halt))) /* pairs with worker_halt's release */
@@ -350,7 +348,7 @@ int worker_add(struct worker *w, struct worker_port *p)
 		return err;
 	TAILQ_INSERT_TAIL(&w->all, p, all);
 	for (unsigned i = 0; i < p->nr_queues; i++)
-		vif_attach(p->queue[i], &w->any_fault, w->lcore);
+		vif_attach(p->queue[i], &w->any_fault);
 	busy_poll_init(&p->wait, w->opt.busy_poll_us);
 	if (p->wake != WORKER_WAKE_NONE)
 		port_activate(w, p, false); /* what came before the event was armed */

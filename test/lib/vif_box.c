@@ -125,7 +125,7 @@ static int queue_begin(struct vif_box *box, const struct vif_features *features)
 	int err = vif_queue_create((struct hv *)box, 3, &keys, features, &pools, &box->stats, &box->queue, &what);
 
 	if (!err)
-		vif_attach(box->queue, &box->any_fault, rte_lcore_id());
+		vif_attach(box->queue, &box->any_fault);
 	return err;
 }
 
