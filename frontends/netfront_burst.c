@@ -74,33 +74,32 @@ static void page_freed(void *page, void *loan)
 		netfront_loan_end(l);
 }
 
-/* The frame stays where it is; what is before and behind it in its page is room. */
-static inline void attach(struct rte_mbuf *m, struct netfront_loan *loan, const uint8_t *data_sh)
+/* The frame stays where it is; what is before and behind it in its page is room. False: there was no page to lend for it. */
+static inline bool attach(struct netfront_ring *r, struct rte_mbuf *m, struct netfront_loan *loan, const uint8_t *data_sh)
 {
-	struct rte_mbuf_ext_shared_info *shared = (struct rte_mbuf_ext_shared_info *)loan->borrower;
+	struct rte_mbuf_ext_shared_info *shared;
 	uint16_t offset = (uint16_t)((uintptr_t)data_sh % PAGE_BYTES);
 	uint8_t *page = (uint8_t *)(uintptr_t)data_sh - offset;
 
 	_Static_assert(sizeof(*shared) <= sizeof(loan->borrower), "DPDK's record of a buffer is kept with the loan");
+	if (!loan)
+		return false;
+	shared = (struct rte_mbuf_ext_shared_info *)loan->borrower;
 	*shared = (struct rte_mbuf_ext_shared_info){.free_cb = page_freed, .fcb_opaque = loan, .refcnt = 1};
 	rte_pktmbuf_attach_extbuf(m, page, (rte_iova_t)(uintptr_t)page, PAGE_BYTES, shared);
 	m->data_off = offset;
+	r->count->rx_lent++;
+	return true;
 }
 
 /* One that lies in one page, whatever goes with it. */
 static bool lend_frame(struct netfront_ring *r, const struct netfront_frame *f, struct rte_mbuf *m)
 {
 	const struct netfront_fragment *at = &f->fragment[0];
-	struct netfront_loan *loan;
 
 	if (f->nr_fragments != 1 || f->bytes <= NETFRONT_LEND_ABOVE)
 		return false;
-	loan = netfront_ring_lend_frame(r);
-	if (!loan)
-		return false;
-	attach(m, loan, r->rx_pages_sh + pages_to_bytes(at->page) + at->offset);
-	r->count->rx_lent++;
-	return true;
+	return attach(r, m, netfront_ring_lend_frame(r), r->rx_pages_sh + pages_to_bytes(at->page) + at->offset);
 }
 
 /* One frame into mbufs; NULL: there are none. */
@@ -128,18 +127,6 @@ static inline struct rte_mbuf *receive(struct netfront_pmd_queue *q, struct netf
 	return m;
 }
 
-/* A long frame whose page can be lent. */
-static inline bool receive_in_place(struct netfront_ring *r, unsigned i, const struct netfront_simple *f, struct rte_mbuf *m)
-{
-	struct netfront_loan *loan = netfront_ring_lend(r, i);
-
-	if (!loan)
-		return false;
-	attach(m, loan, f->data_sh);
-	r->count->rx_lent++;
-	return true;
-}
-
 /* The other processor has just written it. */
 static inline void prefetch_rest(const struct netfront_simple *f)
 {
@@ -156,7 +143,7 @@ static __rte_always_inline unsigned fill(struct netfront_pmd_queue *q, struct ne
 	for (i = 0; i < nr; i++) {
 		struct rte_mbuf *m = pkts[i];
 
-		if (!lends || !netfront_ring_is_to_lend(&frames[i]) || !receive_in_place(r, i, &frames[i], m)) {
+		if (!lends || !netfront_ring_is_to_lend(&frames[i]) || !attach(r, m, netfront_ring_lend(r, i), frames[i].data_sh)) {
 			if (unlikely(frames[i].len > rte_pktmbuf_tailroom(m)))
 				break;
 			if (i + 1 < nr && !(lends && netfront_ring_is_to_lend(&frames[i + 1])))

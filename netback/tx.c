@@ -85,7 +85,6 @@ static inline struct vif_tx_slot *tx_slot_out(struct vif_queue *q)
 
 	q->tx.out_slot[(q->tx.out_at + q->tx.nr_out++) & SLOT_MASK] = i;
 	q->tx.slot[i].is_out = true;
-	q->nr_attached++;
 	return &q->tx.slot[i];
 }
 
@@ -103,7 +102,6 @@ static void tx_release(struct vif_queue *q, struct vif_tx_slot *slots[], uint32_
 	}
 	if (nr)
 		hv_peer_unmap(q->peer, handles, nr);
-	q->nr_attached -= n;
 }
 
 static void tx_finish(struct vif_queue *q)
@@ -136,7 +134,7 @@ uint32_t vif_tx_reclaim(struct vif_queue *q)
 
 	while (q->tx.nr_out && (n = tx_collect(q, slots, VIF_TX_BURST, VIF_RING_SLOTS)) != 0)
 		tx_release(q, slots, n);
-	return q->nr_attached;
+	return q->tx.nr_out;
 }
 
 void vif_attach(struct vif_queue *q, bool *any_fault)

@@ -156,7 +156,6 @@ struct vif_queue {
 	struct rte_mempool *ext_pool; /* without */
 	evtchn_port_t tx_port, rx_port; /* one and the same unless the event channels are split */
 	int tx_fd, rx_fd;
-	uint32_t nr_attached;    /* pages out in the world */
 	uint32_t max_frame;      /* what the guest can take */
 	unsigned caps;           /* OFFLOAD_*: what the guest takes as it is */
 	enum vif_fault fault;    /* set once by the worker, read by the control thread */
@@ -239,11 +238,11 @@ bool vif_arm(struct vif_queue *q);
 /* Pages that others still hold, packets that wait: while there are some, somebody must look now and then. */
 static inline bool vif_has_attached(const struct vif_queue *q)
 {
-	return q->nr_attached != 0;
+	return q->tx.nr_out != 0;
 }
 static inline bool vif_must_be_looked_at(const struct vif_queue *q)
 {
-	return q->nr_attached != 0 || q->rx.nr_held != 0;
+	return q->tx.nr_out != 0 || q->rx.nr_held != 0;
 }
 /* Packets that wait for the guest's buffers: those that have room go; all go when they waited too long. */
 void vif_rx_retry(struct vif_queue *q);
